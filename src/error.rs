@@ -1,0 +1,258 @@
+//! The one error type: what went wrong, where, and whether trying again can help.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong and where. One machine word, so that `Result` stays small.
+///
+/// `Display` is one line without the cause; the cause is [`std::error::Error::source`].
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    path: Option<PathBuf>,
+    source: Option<io::Error>,
+}
+
+/// The kinds of failure, for programs that act on them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The operating system refused `action` ("open", "read", "rename", ...) on
+    /// [`Error::path`]. The cause is the [`io::Error`].
+    Io {
+        /// What was tried, as one or two words.
+        action: &'static str,
+    },
+    /// The bytes of a table break the rules of its format.
+    Corrupt {
+        /// The page, counted from 0, when the defect lies in one.
+        page: Option<u32>,
+        /// The index entry on that page, counted from 0, when it lies in one.
+        slot: Option<u16>,
+        /// What was expected and what was found.
+        what: String,
+    },
+    /// A well-formed file or request that uses something this crate does not do.
+    Unsupported {
+        /// The name of the feature.
+        what: String,
+    },
+    /// A `type:name` that cannot be understood, or a type that is not known.
+    Spec {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A configuration file, or a value in it, that cannot be understood.
+    Config {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A key or a value that does not fit in the format.
+    TooLong {
+        /// "key", "value" or "table".
+        what: &'static str,
+        /// Its length in bytes.
+        len: u64,
+        /// The most that fits, in bytes.
+        max: u64,
+    },
+    /// A value found in a table is not UTF-8 although the table was opened as UTF-8.
+    InvalidUtf8 {
+        /// The value as stored, without a trailing NUL.
+        value: Vec<u8>,
+    },
+    /// A signal asked the program to stop; nothing was changed.
+    Interrupted {
+        /// The signal's number.
+        signal: i32,
+    },
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind) -> Error {
+        Error(Box::new(Inner {
+            kind,
+            path: None,
+            source: None,
+        }))
+    }
+
+    /// The operating system refused `action` on `path`.
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Error {
+        Error(Box::new(Inner {
+            kind: ErrorKind::Io { action },
+            path: Some(path.into()),
+            source: Some(source),
+        }))
+    }
+
+    /// A defect that belongs to no single page.
+    pub(crate) fn corrupt(what: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Corrupt {
+            page: None,
+            slot: None,
+            what: what.into(),
+        })
+    }
+
+    /// A defect on page `page`.
+    pub(crate) fn corrupt_page(page: u32, what: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Corrupt {
+            page: Some(page),
+            slot: None,
+            what: what.into(),
+        })
+    }
+
+    /// A defect in index entry `slot` of page `page`.
+    pub(crate) fn corrupt_slot(page: u32, slot: u16, what: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Corrupt {
+            page: Some(page),
+            slot: Some(slot),
+            what: what.into(),
+        })
+    }
+
+    pub(crate) fn unsupported(what: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Unsupported { what: what.into() })
+    }
+
+    /// The same error, naming the file it was found in unless one is named already.
+    pub(crate) fn in_file(mut self, path: &Path) -> Error {
+        self.0.path.get_or_insert_with(|| path.to_path_buf());
+        self
+    }
+
+    /// What kind of failure this is.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The file concerned, when there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// The operating system's error, when there is one.
+    pub fn io_error(&self) -> Option<&io::Error> {
+        self.0.source.as_ref()
+    }
+
+    /// Whether the same request can succeed later without a change of the request: the file may
+    /// be repaired, rebuilt or become readable. A mail server answers 4xx then, not 5xx.
+    pub fn is_temporary(&self) -> bool {
+        match self.0.kind {
+            ErrorKind::Io { .. }
+            | ErrorKind::Corrupt { .. }
+            | ErrorKind::InvalidUtf8 { .. }
+            | ErrorKind::Interrupted { .. } => true,
+            ErrorKind::Unsupported { .. }
+            | ErrorKind::Spec { .. }
+            | ErrorKind::Config { .. }
+            | ErrorKind::TooLong { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (ErrorKind::Io { action }, Some(path)) = (&self.0.kind, &self.0.path) {
+            return write!(f, "{action} {}", path.display());
+        }
+        if let Some(path) = &self.0.path {
+            write!(f, "{}: ", path.display())?;
+        }
+        write!(f, "{}", self.0.kind)
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorKind::Io { action } => f.write_str(action),
+            ErrorKind::Corrupt { page, slot, what } => {
+                if let Some(page) = page {
+                    write!(f, "page {page}")?;
+                    if let Some(slot) = slot {
+                        write!(f, ", slot {slot}")?;
+                    }
+                    f.write_str(": ")?;
+                }
+                f.write_str(what)
+            }
+            ErrorKind::Unsupported { what }
+            | ErrorKind::Spec { what }
+            | ErrorKind::Config { what } => f.write_str(what),
+            ErrorKind::TooLong { what, len, max } => {
+                write!(f, "{what} of {len} bytes is too long, the most is {max}")
+            }
+            ErrorKind::InvalidUtf8 { value } => {
+                write!(f, "value is not UTF-8: \"{}\"", value.escape_ascii())
+            }
+            ErrorKind::Interrupted { signal } => write!(f, "interrupted by signal {signal}"),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("path", &self.0.path)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn text_says_where_and_keeps_the_cause_apart() {
+        for (error, text) in [
+            (
+                Error::io("open", "t.db", io::ErrorKind::NotFound.into()),
+                "open t.db",
+            ),
+            (Error::corrupt("no magic"), "no magic"),
+            (
+                Error::corrupt_slot(17, 3, "item past the page").in_file(Path::new("t.db")),
+                "t.db: page 17, slot 3: item past the page",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+        assert!(
+            Error::io("read", "x", io::ErrorKind::Other.into())
+                .source()
+                .is_some()
+        );
+        assert!(Error::corrupt("x").source().is_none());
+    }
+
+    #[test]
+    fn an_error_is_one_word_and_crosses_threads() {
+        fn send_sync<T: Send + Sync>() {}
+        send_sync::<Error>();
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn a_damaged_file_is_a_temporary_failure_and_a_bad_name_is_not() {
+        assert!(Error::corrupt("x").is_temporary());
+        assert!(!Error::new(ErrorKind::Spec { what: "x".into() }).is_temporary());
+    }
+}

@@ -1,0 +1,6 @@
+//! Postfix's lookup tables, without Postfix and without Berkeley DB.
+
+pub mod error;
+pub mod wire;
+
+pub use error::{Error, ErrorKind, Result};

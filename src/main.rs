@@ -1,0 +1,5 @@
+//! The `rpostmap` command.
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::FAILURE
+}

@@ -1,6 +1,7 @@
 //! Postfix's lookup tables, without Postfix and without Berkeley DB.
 
 pub mod error;
+pub mod file;
 pub mod wire;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,554 @@
+//! Where a table's bytes come from: a snapshot in memory, positioned reads, or a mapping.
+//!
+//! `hash:` and `btree:` tables are rewritten in place by the original's `postmap`, under an
+//! exclusive `flock`. So a reader that wants one consistent table holds a shared `flock` while it
+//! reads: once, for the snapshot; during each [`Session`], for positioned reads.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use memmap2::Mmap;
+
+use super::lock::{LockKind, LockMode, Wait, acquire, is_unsupported, release};
+use super::open::open_regular;
+use crate::error::{Error, Result};
+
+/// The longest file that [`StoreMode::AUTO`] reads into memory, in bytes.
+const AUTO_MEMORY_MAX: u64 = 256 << 20;
+
+/// How a [`Store`] fetches bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreMode(Mode);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Auto,
+    Memory,
+    Positioned,
+    Mapped,
+}
+
+impl StoreMode {
+    /// The whole file is read once, under a shared `flock`: a snapshot that no later rewrite in
+    /// place can tear. Costs the file's length in memory.
+    pub const MEMORY: StoreMode = StoreMode(Mode::Memory);
+
+    /// `pread(2)` for each request, nothing kept: sees changes made in place between sessions, and
+    /// is a good choice for a single lookup.
+    pub const POSITIONED: StoreMode = StoreMode(Mode::Positioned);
+
+    /// [`MEMORY`](StoreMode::MEMORY) for files of up to 256 MiB,
+    /// [`POSITIONED`](StoreMode::POSITIONED) above. The default.
+    pub const AUTO: StoreMode = StoreMode(Mode::Auto);
+
+    /// `mmap(2)`: no reads, no copies, memory shared between processes.
+    ///
+    /// # Safety
+    ///
+    /// The caller promises that, while a store opened in this mode lives, nobody truncates or
+    /// rewrites the file in place, neither another process nor this one. Bytes behind a shared
+    /// reference would change, and a mapping of a truncated file kills the process (SIGBUS). The
+    /// original's `postmap` does rewrite `hash:` and `btree:` tables in place; a file that is only
+    /// ever replaced by rename (`cdb:`, and what this crate writes) is fine.
+    #[expect(
+        unsafe_code,
+        reason = "the promise can only be made by the caller of this"
+    )]
+    pub const unsafe fn mapped() -> StoreMode {
+        StoreMode(Mode::Mapped)
+    }
+}
+
+impl Default for StoreMode {
+    fn default() -> StoreMode {
+        StoreMode::AUTO
+    }
+}
+
+/// The state of a file at the moment it was looked at, to tell later whether it is still that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileState {
+    /// The number of the device that holds the file.
+    pub device: u64,
+    /// The file's number on that device.
+    pub inode: u64,
+    /// In bytes.
+    pub len: u64,
+    /// When the content was last changed.
+    pub modified: SystemTime,
+}
+
+impl FileState {
+    fn of(metadata: &Metadata) -> io::Result<FileState> {
+        Ok(FileState {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            len: metadata.len(),
+            modified: metadata.modified()?,
+        })
+    }
+
+    /// The state of what `path` names now. A difference from [`Store::state`] means that the table
+    /// was replaced or changed since. Error action "stat".
+    pub fn now(path: &Path) -> Result<FileState> {
+        let state = std::fs::metadata(path).and_then(|metadata| FileState::of(&metadata));
+        state.map_err(|error| Error::io("stat", path, error))
+    }
+}
+
+/// A table's bytes. Can be shared between threads.
+pub struct Store {
+    bytes: Bytes,
+    path: Option<PathBuf>,
+    state: Option<FileState>,
+}
+
+enum Bytes {
+    Memory(Vec<u8>),
+    Mapped(Mmap),
+    Positioned(Positioned),
+}
+
+struct Positioned {
+    file: File,
+    /// The sessions that live. A `flock` belongs to the open file and all threads share that one,
+    /// so the first session takes the lock and the last one gives it back.
+    sessions: Mutex<usize>,
+}
+
+impl Store {
+    /// Opens the table `path`. Follows symbolic links; takes regular files only and never waits
+    /// for a FIFO. In memory and mapped mode it waits for a writer that holds the table's lock; a
+    /// file system without `flock` is read without.
+    ///
+    /// Errors: action "open" (a directory is "Is a directory"), "lock", "read", "map".
+    pub fn open(path: &Path, mode: StoreMode) -> Result<Store> {
+        let (file, metadata) = open_regular(path, OpenOptions::new().read(true))?;
+        let failed = |action| move |error| Error::io(action, path, error);
+        let (bytes, metadata) = match mode.0 {
+            Mode::Auto if metadata.len() <= AUTO_MEMORY_MAX => snapshot(&file, path)?,
+            Mode::Memory => snapshot(&file, path)?,
+            Mode::Auto | Mode::Positioned => {
+                let sessions = Mutex::new(0);
+                (Bytes::Positioned(Positioned { file, sessions }), metadata)
+            }
+            Mode::Mapped => {
+                let _lock = SharedLock::wait(&file).map_err(failed("lock"))?;
+                let metadata = file.metadata().map_err(failed("read"))?;
+                (Bytes::Mapped(map(&file).map_err(failed("map"))?), metadata)
+            }
+        };
+        Ok(Store {
+            bytes,
+            path: Some(path.to_path_buf()),
+            state: Some(FileState::of(&metadata).map_err(failed("read"))?),
+        })
+    }
+
+    /// A table that is in memory already.
+    pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Store {
+        Store {
+            bytes: Bytes::Memory(bytes.into()),
+            path: None,
+            state: None,
+        }
+    }
+
+    /// The name it was opened by; `None` for [`Store::from_bytes`].
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The file's state as of opening (of a snapshot: just before it was read, under the lock);
+    /// `None` for [`Store::from_bytes`].
+    pub fn state(&self) -> Option<&FileState> {
+        self.state.as_ref()
+    }
+
+    /// One consistent look at the file. Free in memory and mapped mode.
+    ///
+    /// In positioned mode it waits until no writer holds the table's lock, and keeps writers out
+    /// until the last session of this store is gone: keep sessions short. Errors: action "lock"
+    /// and "read".
+    pub fn session(&self) -> Result<Session<'_>> {
+        let view = match &self.bytes {
+            Bytes::Memory(bytes) => View::Bytes(bytes),
+            Bytes::Mapped(map) => View::Bytes(map),
+            Bytes::Positioned(positioned) => View::Live(
+                positioned
+                    .enter()
+                    .map_err(|(action, error)| self.failed(action, error))?,
+            ),
+        };
+        Ok(Session { store: self, view })
+    }
+
+    fn failed(&self, action: &'static str, error: io::Error) -> Error {
+        Error::io(action, self.path.clone().unwrap_or_default(), error)
+    }
+}
+
+impl fmt::Debug for Store {
+    /// Without the content, which may be passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mode = match &self.bytes {
+            Bytes::Memory(_) => Mode::Memory,
+            Bytes::Mapped(_) => Mode::Mapped,
+            Bytes::Positioned(_) => Mode::Positioned,
+        };
+        f.debug_struct("Store")
+            .field("path", &self.path)
+            .field("mode", &mode)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One consistent look at a [`Store`].
+pub struct Session<'a> {
+    store: &'a Store,
+    view: View<'a>,
+}
+
+enum View<'a> {
+    Bytes(&'a [u8]),
+    Live(Live<'a>),
+}
+
+impl<'a> Session<'a> {
+    /// The file's length in bytes.
+    pub fn len(&self) -> u64 {
+        match &self.view {
+            View::Bytes(bytes) => bytes.len() as u64,
+            View::Live(live) => live.len,
+        }
+    }
+
+    /// Whether the file has no bytes at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The `len` bytes at byte `offset`, or `None` when they do not all lie inside the file, which
+    /// allocates nothing. Borrowed in memory and mapped mode. Error action "read".
+    pub fn read(&self, offset: u64, len: usize) -> Result<Option<Cow<'a, [u8]>>> {
+        if offset
+            .checked_add(len as u64)
+            .is_none_or(|end| end > self.len())
+        {
+            return Ok(None);
+        }
+        match &self.view {
+            View::Bytes(bytes) => {
+                let rest = usize::try_from(offset).ok().and_then(|at| bytes.get(at..));
+                Ok(rest.and_then(|rest| rest.get(..len)).map(Cow::Borrowed))
+            }
+            View::Live(live) => match live.read(offset, len) {
+                Ok(bytes) => Ok(Some(Cow::Owned(bytes))),
+                // Somebody who takes no lock cut the file short.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+                Err(error) => Err(self.store.failed("read", error)),
+            },
+        }
+    }
+
+    /// Whether the bytes may differ from those of an earlier session: true in positioned mode.
+    pub fn is_live(&self) -> bool {
+        matches!(self.view, View::Live(_))
+    }
+}
+
+impl fmt::Debug for Session<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("store", &self.store)
+            .field("len", &self.len())
+            .finish()
+    }
+}
+
+/// A living session of a positioned store; counted.
+struct Live<'a> {
+    positioned: &'a Positioned,
+    len: u64,
+}
+
+impl Positioned {
+    fn enter(&self) -> Result<Live<'_>, (&'static str, io::Error)> {
+        let mut sessions = self.sessions();
+        if *sessions == 0 {
+            // Others wait at the mutex meanwhile; they would have to wait for this lock anyway.
+            lock_shared(&self.file).map_err(|error| ("lock", error))?;
+        }
+        *sessions += 1;
+        drop(sessions);
+        let mut live = Live {
+            positioned: self,
+            len: 0,
+        };
+        live.len = self.file.metadata().map_err(|error| ("read", error))?.len();
+        Ok(live)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, usize> {
+        // A count stays right even if some thread panicked while it held the mutex.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Live<'_> {
+    fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len)?;
+        bytes.resize(len, 0);
+        self.positioned.file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        let mut sessions = self.positioned.sessions();
+        *sessions -= 1;
+        if *sessions == 0 {
+            release(&self.positioned.file, LockKind::Flock);
+        }
+    }
+}
+
+/// A shared `flock`, or none where the file system has none.
+struct SharedLock<'f>(&'f File);
+
+impl<'f> SharedLock<'f> {
+    fn wait(file: &'f File) -> io::Result<SharedLock<'f>> {
+        lock_shared(file).map(|()| SharedLock(file))
+    }
+}
+
+impl Drop for SharedLock<'_> {
+    fn drop(&mut self) {
+        release(self.0, LockKind::Flock);
+    }
+}
+
+fn lock_shared(file: &File) -> io::Result<()> {
+    match acquire(file, LockKind::Flock, LockMode::Shared, Wait::Yes) {
+        Err(error) if !is_unsupported(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The whole content, read in one go under a shared lock, and the metadata of that moment.
+fn snapshot(file: &File, path: &Path) -> Result<(Bytes, Metadata)> {
+    let failed = |error| Error::io("read", path, error);
+    let _lock = SharedLock::wait(file).map_err(|error| Error::io("lock", path, error))?;
+    let metadata = file.metadata().map_err(failed)?;
+    let bytes = read_all(file, metadata.len()).map_err(failed)?;
+    Ok((Bytes::Memory(bytes), metadata))
+}
+
+/// Everything up to the end of `file`, which was `len` bytes long a moment ago.
+///
+/// A writer that takes no lock may change the length under our hands, and files of some file
+/// systems (procfs) claim to be empty: so what counts is what can be read, up to a limit.
+fn read_all(file: &File, len: u64) -> io::Result<Vec<u8>> {
+    let limit = len.saturating_mul(2).saturating_add(1 << 20);
+    let mut bytes = Vec::new();
+    // One byte more, so that the end is seen without growing. Failure is an error, not an abort.
+    bytes.try_reserve_exact(usize::try_from(len).unwrap_or(usize::MAX).saturating_add(1))?;
+    file.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 == limit {
+        let text = "the file grows while it is read";
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    Ok(bytes)
+}
+
+fn map(file: &File) -> io::Result<Mmap> {
+    // SAFETY: the file must not be truncated or rewritten in place while the map lives. Whoever
+    // made the `StoreMode` by the unsafe `StoreMode::mapped` promised that; there is no other way
+    // to make one.
+    #[expect(unsafe_code, reason = "memmap2 cannot know what others do to the file")]
+    unsafe {
+        Mmap::map(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::lock::FileLock;
+    use crate::file::testing::TestDir;
+    use std::fs;
+    use std::thread;
+    use std::time::Duration;
+
+    #[expect(unsafe_code, reason = "the tests' files are theirs alone")]
+    fn mapped() -> StoreMode {
+        // SAFETY: no test changes a file while a mapped store of it lives.
+        unsafe { StoreMode::mapped() }
+    }
+
+    fn free(path: &Path) -> bool {
+        let file = File::open(path).unwrap();
+        FileLock::try_now(&file, path, LockKind::Flock, LockMode::Exclusive)
+            .unwrap()
+            .is_some()
+    }
+
+    #[test]
+    fn all_stores_give_equal_answers() {
+        let dir = TestDir::new();
+        for content in [b"".as_slice(), b"0123456789"] {
+            let path = dir.write("t.db", content);
+            let stores = [
+                Store::open(&path, StoreMode::AUTO).unwrap(),
+                Store::open(&path, StoreMode::MEMORY).unwrap(),
+                Store::open(&path, StoreMode::POSITIONED).unwrap(),
+                Store::open(&path, mapped()).unwrap(),
+                Store::from_bytes(content),
+            ];
+            for store in &stores {
+                let session = store.session().unwrap();
+                assert_eq!(session.len(), content.len() as u64, "{store:?}");
+                for (offset, len) in [
+                    (0, 0),
+                    (0, 1),
+                    (0, 10),
+                    (0, 11),
+                    (3, 4),
+                    (9, 1),
+                    (9, 2),
+                    (10, 0),
+                    (10, 1),
+                    (11, 0),
+                    (u64::MAX, 0),
+                    (u64::MAX, 1),
+                    (0, usize::MAX),
+                    (u64::MAX, usize::MAX),
+                ] {
+                    let expect = usize::try_from(offset)
+                        .ok()
+                        .and_then(|at| content.get(at..at.checked_add(len)?));
+                    let got = session.read(offset, len).unwrap();
+                    assert_eq!(got.as_deref(), expect, "{store:?} {offset} {len}");
+                    if let Some(got) = got {
+                        let borrowed = matches!(got, Cow::Borrowed(_));
+                        assert_eq!(borrowed, !session.is_live(), "{store:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_snapshot_keeps_its_bytes_and_a_live_store_sees_the_new_ones() {
+        let dir = TestDir::new();
+        let path = dir.write("t.db", "old");
+        let memory = Store::open(&path, StoreMode::MEMORY).unwrap();
+        let live = Store::open(&path, StoreMode::POSITIONED).unwrap();
+        fs::write(&path, "newer").unwrap();
+        for (store, expect) in [(&memory, "old"), (&live, "newer")] {
+            let session = store.session().unwrap();
+            let len = usize::try_from(session.len()).unwrap();
+            let bytes = session.read(0, len).unwrap().unwrap();
+            assert_eq!(*bytes, *expect.as_bytes());
+        }
+        assert_ne!(FileState::now(&path).unwrap(), *memory.state().unwrap());
+        assert!(free(&path), "no lock is left");
+    }
+
+    #[test]
+    fn a_live_file_cut_short_during_a_session_is_out_of_range_not_an_error() {
+        let dir = TestDir::new();
+        let path = dir.write("t.db", "0123456789");
+        let store = Store::open(&path, StoreMode::POSITIONED).unwrap();
+        let session = store.session().unwrap();
+        fs::write(&path, "01").unwrap();
+        assert_eq!(session.read(0, 2).unwrap().as_deref(), Some(&b"01"[..]));
+        assert_eq!(session.read(0, 10).unwrap(), None);
+    }
+
+    #[test]
+    fn sessions_of_all_threads_share_one_lock_until_the_last_ends() {
+        let dir = TestDir::new();
+        let path = dir.write("t.db", "x");
+        let store = Store::open(&path, StoreMode::POSITIONED).unwrap();
+        assert!(free(&path));
+        let first = store.session().unwrap();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        drop(store.session().unwrap());
+                        assert!(!free(&path), "the first session still lives");
+                    }
+                });
+            }
+        });
+        let second = store.session().unwrap();
+        drop(first);
+        assert!(!free(&path));
+        drop(second);
+        assert!(free(&path));
+    }
+
+    #[test]
+    fn opening_and_sessions_wait_for_a_writer() {
+        for mode in [StoreMode::MEMORY, StoreMode::POSITIONED] {
+            let dir = TestDir::new();
+            let path = dir.write("t.db", "");
+            let writer = fs::OpenOptions::new().write(true).open(&path).unwrap();
+            let lock = FileLock::wait(&writer, &path, LockKind::Flock, LockMode::Exclusive);
+            let lock = lock.unwrap();
+            let reader = thread::spawn({
+                let path = path.clone();
+                move || {
+                    let store = Store::open(&path, mode).unwrap();
+                    store.session().unwrap().len()
+                }
+            });
+            thread::sleep(Duration::from_millis(50));
+            assert!(!reader.is_finished(), "{mode:?}");
+            writer.write_all_at(b"done", 0).unwrap();
+            drop(lock);
+            assert_eq!(reader.join().unwrap(), 4, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_lies_about_its_length_is_read_to_its_end() {
+        let store = Store::open(Path::new("/proc/self/status"), StoreMode::MEMORY).unwrap();
+        assert_eq!(store.state().unwrap().len, 0);
+        assert!(!store.session().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_directory_cannot_be_opened() {
+        let dir = TestDir::new();
+        for mode in [StoreMode::MEMORY, StoreMode::POSITIONED] {
+            let error = Store::open(dir.root(), mode).unwrap_err();
+            let kind = error.io_error().unwrap().kind();
+            assert_eq!(kind, io::ErrorKind::IsADirectory, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_of_a_store_does_not_show_its_content() {
+        let text = format!("{:?}", Store::from_bytes("secret"));
+        assert_eq!(text, "Store { path: None, mode: Memory, .. }");
+    }
+
+    #[test]
+    fn a_store_is_shared_between_threads() {
+        fn send_sync<T: Send + Sync>() {}
+        send_sync::<Store>();
+        send_sync::<Session<'_>>();
+    }
+}

@@ -1,5 +1,7 @@
 //! Postfix's lookup tables, without Postfix and without Berkeley DB.
 
+pub mod bdb;
+pub mod entries;
 pub mod error;
 pub mod file;
 pub mod wire;

@@ -1,0 +1,19 @@
+//! Hash files: the format behind Postfix's `hash:` tables.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`function`] | hash functions, and which one a file uses |
+//! | [`bucket`] | hash value to bucket, bucket to page |
+//! | [`pairs`] | the key/value pairs of one page and their order |
+//! | [`reader`] | look up, list |
+//! | [`builder`] | write a whole file from its entries |
+
+pub mod bucket;
+pub mod builder;
+pub mod function;
+mod page_buf;
+pub mod pairs;
+pub mod reader;
+
+pub use builder::HashBuilder;
+pub use reader::HashReader;

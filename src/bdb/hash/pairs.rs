@@ -1,0 +1,219 @@
+//! The pairs of one hash page, and the order they stand in.
+//!
+//! Index entry 2i is the key of pair i, entry 2i + 1 its value. Item lengths are not stored: item 0
+//! ends at the end of the page, every other item where the item before it begins. So the offsets
+//! of an intact page fall strictly, and that is checked for every item before it is touched.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+
+use crate::bdb::item::{HASH_OFF_PAGE, HASH_ON_PAGE, HashItem};
+use crate::bdb::page::Page;
+use crate::error::{Error, Result};
+
+/// Where the key and the value of a pair lie on their page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The index entry of the key; the value's is the next one.
+    pub slot: u16,
+    /// The key's item, type byte included.
+    pub key: Range<usize>,
+    /// The value's item, type byte included.
+    pub value: Range<usize>,
+}
+
+/// A place between two pairs of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    slot: u16,
+    end: usize,
+}
+
+pub(crate) const DUPLICATES_AS_KEY: &str = "a key cannot be a set of duplicates";
+
+/// The pairs of a page, in index order. Ends after the first error.
+pub struct Pairs<'p, 'a> {
+    page: &'p Page<'a>,
+    index: std::slice::ChunksExact<'p, u8>,
+    lowest: usize,
+    end: usize,
+    slot: u16,
+}
+
+impl<'p, 'a> Pairs<'p, 'a> {
+    /// The pairs of `page`, which the caller knows to be a hash page.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when the index runs off the page or has an odd number of entries.
+    #[inline]
+    pub fn new(page: &'p Page<'a>) -> Result<Pairs<'p, 'a>> {
+        let index = page.index()?;
+        if index.len() % 4 != 0 {
+            let what = format!(
+                "hash page with an odd number of entries, {}",
+                index.len() / 2
+            );
+            return Err(Error::corrupt_page(page.number().0, what));
+        }
+        Ok(Pairs {
+            page,
+            index: index.chunks_exact(4),
+            lowest: page.lowest_item()?,
+            end: page.format().size.bytes(),
+            slot: 0,
+        })
+    }
+
+    /// Goes on where another walk over the same page stood.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pairs::new`].
+    #[inline]
+    pub fn resume(page: &'p Page<'a>, position: Position) -> Result<Pairs<'p, 'a>> {
+        let mut pairs = Pairs::new(page)?;
+        let done = 2 * usize::from(position.slot);
+        pairs.index = page
+            .index()?
+            .get(done..)
+            .unwrap_or_default()
+            .chunks_exact(4);
+        pairs.slot = position.slot;
+        pairs.end = position.end;
+        Ok(pairs)
+    }
+
+    /// How far this walk has come.
+    #[inline]
+    pub fn position(&self) -> Position {
+        Position {
+            slot: self.slot,
+            end: self.end,
+        }
+    }
+
+    /// The next pair whose key is `key`, or whose key lies off the page and has to be looked at
+    /// there; `None` at the end of the page.
+    ///
+    /// One pass that looks at lengths first. It needs no order, so it is right on unsorted pages,
+    /// on pages that mix on-page and off-page keys, and on pages that a defect left unsorted.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when an item passed on the way is malformed.
+    #[inline]
+    pub fn find(&mut self, key: &[u8]) -> Result<Option<Candidate>> {
+        let bytes = self.page.bytes();
+        while let Some(pair) = self.next_pair()? {
+            let item = bytes.get(pair.key.clone()).unwrap_or_default();
+            match item.split_first() {
+                Some((&HASH_ON_PAGE, body)) => {
+                    if body.len() == key.len() && body == key {
+                        return Ok(Some(Candidate::Hit(pair)));
+                    }
+                }
+                Some((&HASH_OFF_PAGE, _)) => {
+                    return Ok(Some(Candidate::OffPage(pair)));
+                }
+                _ => {
+                    self.item(pair.slot, pair.key)?;
+                    return Err(self.defect(pair.slot, DUPLICATES_AS_KEY));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next pair.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when one of its items does not lie where it must.
+    #[inline]
+    pub fn next_pair(&mut self) -> Result<Option<Pair>> {
+        let Some(entry) = self.index.next() else {
+            return Ok(None);
+        };
+        let order = self.page.format().order;
+        let (Some(key), Some(value)) = (order.u16(entry, 0), order.u16(entry, 2)) else {
+            return Ok(None);
+        };
+        let (key, value) = (usize::from(key), usize::from(value));
+        let slot = self.slot;
+        if key >= self.end || value >= key || value < self.lowest {
+            return Err(self.misplaced(slot, key, value));
+        }
+        let pair = Pair {
+            slot,
+            key: key..self.end,
+            value: value..key,
+        };
+        self.end = value;
+        self.slot = slot.saturating_add(2);
+        Ok(Some(pair))
+    }
+
+    /// The item at `range`, which belongs to index entry `slot`.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when it is malformed.
+    #[inline]
+    pub fn item(&self, slot: u16, range: Range<usize>) -> Result<HashItem<'p>> {
+        let bytes = self.page.bytes().get(range).unwrap_or_default();
+        HashItem::parse(bytes, self.page.format().order).map_err(|what| self.defect(slot, what))
+    }
+
+    #[cold]
+    fn defect(&self, slot: u16, what: impl Into<String>) -> Error {
+        Error::corrupt_slot(self.page.number().0, slot, what)
+    }
+
+    #[cold]
+    fn misplaced(&self, slot: u16, key: usize, value: usize) -> Error {
+        let (slot, at, end) = if key >= self.end {
+            (slot, key, self.end)
+        } else {
+            (slot + 1, value, key)
+        };
+        let what = if at >= end {
+            format!("item begins at {at}, past its end at {end}")
+        } else {
+            format!("item begins at {at}, inside the index")
+        };
+        self.defect(slot, what)
+    }
+}
+
+/// What [`Pairs::find`] stops at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Candidate {
+    /// The pair with the wanted key.
+    Hit(Pair),
+    /// A pair whose key lies on overflow pages and may be the wanted one.
+    OffPage(Pair),
+}
+
+/// The order of on-page keys in a sorted page: byte by byte, and of two keys that agree as far as
+/// the shorter one goes, the **longer** first (`ab` before `a`, the empty key last).
+#[inline]
+pub fn compare_on_page(a: &[u8], b: &[u8]) -> Ordering {
+    let common = a.len().min(b.len());
+    match (a.get(..common), b.get(..common)) {
+        (Some(x), Some(y)) => x.cmp(y).then(b.len().cmp(&a.len())),
+        _ => Ordering::Equal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_key_and_its_prefix_the_longer_comes_first() {
+        let mut keys = [&b""[..], b"a", b"aa", b"aab", b"ab", b"b"];
+        keys.sort_by(|a, b| compare_on_page(a, b));
+        assert_eq!(keys, [&b"aab"[..], b"aa", b"ab", b"a", b"b", b""]);
+    }
+}

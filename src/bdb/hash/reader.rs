@@ -1,0 +1,501 @@
+//! Reads hash files: look up a key, list all pairs.
+//!
+//! A lookup hashes the key, takes the bucket's page and walks its chain. Three things keep a
+//! damaged file from answering "not found" for a key it holds:
+//!
+//! * every page on the way is checked (number, type, links, item offsets), and the search of a
+//!   page needs no order (see [`Pairs::find`]);
+//! * before "not found" is answered, the first key of the bucket must hash to the bucket, and when
+//!   the hash value was folded because the table has not grown that far, the page that the key
+//!   would move to must be empty still;
+//! * a bucket without any key cannot be checked that way, so the first miss in such a bucket
+//!   checks the place of every key of the file, once.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::bdb::duplicate::{self, Walk};
+use crate::bdb::hash::bucket::Addressing;
+use crate::bdb::hash::function::HashFunction;
+use crate::bdb::hash::pairs::{Candidate, DUPLICATES_AS_KEY, Pair, Pairs, Position};
+use crate::bdb::item::HashItem;
+use crate::bdb::meta::HashMeta;
+use crate::bdb::overflow;
+use crate::bdb::page::{Page, PageKind, PageSet, Pages};
+use crate::bdb::{BucketNo, PageNo};
+use crate::error::{Error, Result};
+use crate::file::store::{Session, Store};
+
+/// A hash file, open for reading. `Send + Sync`; every method takes `&self`.
+///
+/// ```
+/// use rpostmap::bdb::hash::{HashBuilder, HashReader};
+/// use rpostmap::entries::Entries;
+/// use rpostmap::file::store::Store;
+///
+/// let mut entries = Entries::new();
+/// entries.insert(b"example.com", b"smtp:[mail.example.com]")?;
+/// let mut file = Vec::new();
+/// HashBuilder::new().build(&entries, &mut file)?;
+///
+/// let reader = HashReader::new(Store::from_bytes(file))?;
+/// assert_eq!(reader.get(b"example.com")?.as_deref(), Some(&b"smtp:[mail.example.com]"[..]));
+/// assert_eq!(reader.get(b"example.org")?, None);
+/// # Ok::<(), rpostmap::Error>(())
+/// ```
+pub struct HashReader {
+    store: Store,
+    meta: HashMeta,
+    /// Whether every key of the file was found in its place.
+    places_checked: AtomicBool,
+}
+
+impl HashReader {
+    /// Opens the hash file that `store` holds.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` or `Unsupported` when the meta page is not that of a hash file this crate reads;
+    /// `Io` when it cannot be read.
+    pub fn new(store: Store) -> Result<HashReader> {
+        let meta = HashMeta::read(&store.session()?)?;
+        Ok(HashReader {
+            store,
+            meta,
+            places_checked: AtomicBool::new(false),
+        })
+    }
+
+    /// The meta page as it was when the file was opened.
+    pub fn meta(&self) -> &HashMeta {
+        &self.meta
+    }
+
+    /// The bytes behind the reader.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The value of `key`, whose bytes are compared as they are. Of several values, the first.
+    ///
+    /// `Ok(None)` means that the file is intact as far as it was looked at and does not hold the
+    /// key. Costs one page, more when the bucket has a chain or the value is long.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when the file is damaged where the key would be; `Io` when it cannot be read.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        let look = self.look()?;
+        match look.meta.function {
+            Some(function) => look.get(key, function, &self.places_checked),
+            None => look.get_anywhere(key),
+        }
+    }
+
+    /// All pairs in the order of the file: bucket by bucket. A key with several values comes once
+    /// for each. The iterator ends after the first error.
+    ///
+    /// # Errors
+    ///
+    /// The meta page is read again when the store is live; `Corrupt` or `Io` as for
+    /// [`HashReader::new`].
+    pub fn iter(&self) -> Result<Iter<'_>> {
+        let look = self.look()?;
+        let seen = PageSet::new(look.pages.count());
+        Ok(Iter {
+            look,
+            bucket: Some(BucketNo(0)),
+            chain: None,
+            page: None,
+            seen,
+            key: Cow::Borrowed(&[]),
+            values: VecDeque::new(),
+        })
+    }
+
+    fn look(&self) -> Result<Look<'_>> {
+        let session = self.store.session()?;
+        let meta = if session.is_live() {
+            Cow::Owned(HashMeta::read(&session)?)
+        } else {
+            Cow::Borrowed(&self.meta)
+        };
+        Ok(Look {
+            pages: pages(session, &meta),
+            meta,
+        })
+    }
+}
+
+fn pages<'a>(session: Session<'a>, meta: &HashMeta) -> Pages<'a> {
+    Pages::new(session, meta.format, meta.page_count)
+}
+
+/// One consistent look at the file.
+struct Look<'a> {
+    pages: Pages<'a>,
+    meta: Cow<'a, HashMeta>,
+}
+
+impl<'a> Look<'a> {
+    fn addressing(&self) -> &Addressing {
+        &self.meta.addressing
+    }
+
+    fn get(
+        &self,
+        key: &[u8],
+        function: HashFunction,
+        places_checked: &AtomicBool,
+    ) -> Result<Option<Cow<'a, [u8]>>> {
+        let hash = function.hash(key);
+        let bucket = self.addressing().bucket_of(hash);
+        let mut chain = Chain::new(self.addressing(), bucket)?;
+        let mut first_key = None;
+        while let Some(page) = chain.next_page(&self.pages)? {
+            if let Some(value) = self.find_on(&page, key)? {
+                return Ok(Some(value));
+            }
+            if first_key.is_none() {
+                let mut pairs = Pairs::new(&page)?;
+                if let Some(pair) = pairs.next_pair()? {
+                    first_key = Some((page.number(), pair.slot));
+                    self.check_place(bucket, &page, pairs.item(pair.slot, pair.key)?, function)?;
+                }
+            }
+        }
+        self.check_not_grown(hash)?;
+        if first_key.is_none() && !places_checked.load(Ordering::Relaxed) {
+            self.check_places(function)?;
+            places_checked.store(true, Ordering::Relaxed);
+        }
+        Ok(None)
+    }
+
+    /// Looks through every bucket: the file uses a hash function we do not know.
+    fn get_anywhere(&self, key: &[u8]) -> Result<Option<Cow<'a, [u8]>>> {
+        for bucket in 0..=self.addressing().max_bucket {
+            let mut chain = Chain::new(self.addressing(), BucketNo(bucket))?;
+            while let Some(page) = chain.next_page(&self.pages)? {
+                if let Some(value) = self.find_on(&page, key)? {
+                    return Ok(Some(value));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn find_on(&self, page: &Page<'a>, key: &[u8]) -> Result<Option<Cow<'a, [u8]>>> {
+        let mut pairs = Pairs::new(page)?;
+        while let Some(candidate) = pairs.find(key)? {
+            let pair = match candidate {
+                Candidate::Hit(pair) => pair,
+                Candidate::OffPage(pair) => {
+                    let HashItem::OffPage(item) = pairs.item(pair.slot, pair.key.clone())? else {
+                        continue;
+                    };
+                    if !overflow::equals(&self.pages, item, key)? {
+                        continue;
+                    }
+                    pair
+                }
+            };
+            return self.value(page, &pairs, &pair).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// The value of a pair; of several, the first.
+    fn value(&self, page: &Page<'a>, pairs: &Pairs<'_, 'a>, pair: &Pair) -> Result<Cow<'a, [u8]>> {
+        match pairs.item(pair.slot + 1, pair.value.clone())? {
+            HashItem::OnPage(_) => page.slice(pair.value.start + 1..pair.value.end),
+            HashItem::OffPage(item) => overflow::read(&self.pages, item, None).map(Cow::Owned),
+            duplicates => {
+                let mut first = None;
+                self.each_duplicate(page, pair.slot + 1, duplicates, None, |value| {
+                    first = Some(value);
+                    Walk::Stop
+                })?;
+                let none = || Error::corrupt_slot(page.number().0, pair.slot + 1, "no value");
+                first.map(Cow::Owned).ok_or_else(none)
+            }
+        }
+    }
+
+    fn each_duplicate(
+        &self,
+        page: &Page<'_>,
+        slot: u16,
+        item: HashItem<'_>,
+        seen: Option<&mut PageSet>,
+        mut each: impl FnMut(Vec<u8>) -> Walk,
+    ) -> Result<()> {
+        let number = page.number().0;
+        if !self.meta.duplicates {
+            let what = "several values for a key in a file that does not allow it";
+            return Err(Error::corrupt_slot(number, slot, what));
+        }
+        match item {
+            HashItem::Duplicates(values) => {
+                duplicate::on_page(values, self.meta.format.order, |value| each(value.to_vec()))
+                    .map_err(|what| Error::corrupt_slot(number, slot, what))
+            }
+            HashItem::OffPageDuplicates(root) => duplicate::off_page(&self.pages, root, seen, each),
+            HashItem::OnPage(_) | HashItem::OffPage(_) => Ok(()),
+        }
+    }
+
+    /// The hash of a key as its item has it.
+    fn hash_of(&self, page: &Page<'_>, item: HashItem<'_>, function: HashFunction) -> Result<u32> {
+        match item {
+            HashItem::OnPage(key) => Ok(function.hash(key)),
+            HashItem::OffPage(item) => Ok(function.hash(&overflow::read(&self.pages, item, None)?)),
+            HashItem::Duplicates(_) | HashItem::OffPageDuplicates(_) => {
+                Err(Error::corrupt_page(page.number().0, DUPLICATES_AS_KEY))
+            }
+        }
+    }
+
+    /// That a key found in `bucket` belongs there.
+    fn check_place(
+        &self,
+        bucket: BucketNo,
+        page: &Page<'_>,
+        key: HashItem<'_>,
+        function: HashFunction,
+    ) -> Result<()> {
+        let home = self
+            .addressing()
+            .bucket_of(self.hash_of(page, key, function)?);
+        if home == bucket {
+            return Ok(());
+        }
+        let what = format!("key of bucket {} lies in bucket {}", home.0, bucket.0);
+        Err(Error::corrupt_page(page.number().0, what))
+    }
+
+    /// When `hash` was folded because its bucket is not in use yet, that the page reserved for the
+    /// bucket is empty. Otherwise the table has grown further than the meta page says.
+    fn check_not_grown(&self, hash: u32) -> Result<()> {
+        let unfolded = BucketNo(hash & self.addressing().high_mask());
+        if unfolded.0 <= self.addressing().max_bucket {
+            return Ok(());
+        }
+        self.check_unused(unfolded)
+    }
+
+    fn check_unused(&self, bucket: BucketNo) -> Result<()> {
+        let Some(number) = self.addressing().page_of(bucket) else {
+            return Ok(());
+        };
+        let Some(page) = self.pages.page_or_blank(number)? else {
+            return Ok(());
+        };
+        if page.kind() == PageKind::Free || page.entry_count()? == 0 {
+            return Ok(());
+        }
+        let what = format!(
+            "page of bucket {} is in use, but the highest is said to be {}",
+            bucket.0,
+            self.addressing().max_bucket
+        );
+        Err(Error::corrupt_page(number.0, what))
+    }
+
+    /// That every key of the file is in its bucket and every page behind them is unused.
+    fn check_places(&self, function: HashFunction) -> Result<()> {
+        let max_bucket = self.addressing().max_bucket;
+        for bucket in (0..=max_bucket).map(BucketNo) {
+            let mut chain = Chain::new(self.addressing(), bucket)?;
+            while let Some(page) = chain.next_page(&self.pages)? {
+                let mut pairs = Pairs::new(&page)?;
+                while let Some(pair) = pairs.next_pair()? {
+                    self.check_place(bucket, &page, pairs.item(pair.slot, pair.key)?, function)?;
+                }
+            }
+        }
+        for bucket in max_bucket + 1..=self.addressing().high_mask() {
+            self.check_unused(BucketNo(bucket))?;
+        }
+        Ok(())
+    }
+}
+
+/// The pages of a bucket, from the first to the last.
+struct Chain {
+    next: PageNo,
+    prev: PageNo,
+}
+
+impl Chain {
+    fn new(addressing: &Addressing, bucket: BucketNo) -> Result<Chain> {
+        match addressing.page_of(bucket) {
+            Some(first) => Ok(Chain {
+                next: first,
+                prev: PageNo::NONE,
+            }),
+            None => Err(Error::corrupt_page(
+                0,
+                format!("bucket {} has no page", bucket.0),
+            )),
+        }
+    }
+
+    /// The next page, checked; `None` at the end. Every page must link back to the one before, so
+    /// a chain cannot loop.
+    #[inline]
+    fn next_page<'a>(&mut self, pages: &Pages<'a>) -> Result<Option<Page<'a>>> {
+        if self.next == PageNo::NONE {
+            return Ok(None);
+        }
+        let page = if self.prev == PageNo::NONE {
+            match pages.page_or_blank(self.next)? {
+                Some(page) => page,
+                None => {
+                    // Reserved and never written: an empty bucket.
+                    self.next = PageNo::NONE;
+                    return Ok(None);
+                }
+            }
+        } else {
+            pages.page(self.next)?
+        };
+        if !matches!(page.kind(), PageKind::HashSorted | PageKind::HashUnsorted)
+            || page.level() != 0
+        {
+            let what = format!("bucket page has type {}", page.kind().byte());
+            return Err(Error::corrupt_page(page.number().0, what));
+        }
+        if page.prev()? != self.prev {
+            let what = format!("page links back to {}, not {}", page.prev()?, self.prev);
+            return Err(Error::corrupt_page(page.number().0, what));
+        }
+        self.prev = self.next;
+        self.next = page.next()?;
+        Ok(Some(page))
+    }
+}
+
+/// A key and a value.
+pub type KeyValue<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
+/// All pairs of a file, see [`HashReader::iter`].
+pub struct Iter<'a> {
+    look: Look<'a>,
+    /// The bucket to go to when the chain ends; `None` behind the last.
+    bucket: Option<BucketNo>,
+    chain: Option<Chain>,
+    /// The page being read, its bucket, and how far it was read.
+    page: Option<(Page<'a>, BucketNo, Position)>,
+    /// Overflow and duplicate pages read so far.
+    seen: PageSet,
+    /// The values still to come for `key`.
+    key: Cow<'a, [u8]>,
+    values: VecDeque<Cow<'a, [u8]>>,
+}
+
+impl<'a> Iter<'a> {
+    fn next_value(&mut self) -> Result<Option<KeyValue<'a>>> {
+        loop {
+            if let Some(value) = self.values.pop_front() {
+                let last = self.values.is_empty();
+                let key = if last {
+                    mem::take(&mut self.key)
+                } else {
+                    self.key.clone()
+                };
+                return Ok(Some((key, value)));
+            }
+            if self.page.is_none() && !self.next_page()? {
+                return Ok(None);
+            }
+            self.next_pair()?;
+        }
+    }
+
+    /// Goes to the next page that may hold pairs; `false` at the end of the file.
+    fn next_page(&mut self) -> Result<bool> {
+        while let Some(bucket) = self.bucket {
+            let chain = match &mut self.chain {
+                Some(chain) => chain,
+                None => self
+                    .chain
+                    .insert(Chain::new(self.look.addressing(), bucket)?),
+            };
+            if let Some(page) = chain.next_page(&self.look.pages)? {
+                let start = Pairs::new(&page)?.position();
+                self.page = Some((page, bucket, start));
+                return Ok(true);
+            }
+            self.chain = None;
+            let more = bucket.0 < self.look.addressing().max_bucket;
+            self.bucket = more.then(|| BucketNo(bucket.0 + 1));
+        }
+        Ok(false)
+    }
+
+    /// Takes the next pair of the page into `key` and `values`, or drops the page at its end.
+    fn next_pair(&mut self) -> Result<()> {
+        let Some((page, bucket, position)) = &mut self.page else {
+            return Ok(());
+        };
+        let mut pairs = Pairs::resume(page, *position)?;
+        let Some(pair) = pairs.next_pair()? else {
+            self.page = None;
+            return Ok(());
+        };
+        *position = pairs.position();
+        let (look, seen) = (&self.look, &mut self.seen);
+        self.key = match pairs.item(pair.slot, pair.key.clone())? {
+            HashItem::OnPage(_) => page.slice(pair.key.start + 1..pair.key.end)?,
+            HashItem::OffPage(item) => {
+                Cow::Owned(overflow::read(&look.pages, item, Some(&mut *seen))?)
+            }
+            HashItem::Duplicates(_) | HashItem::OffPageDuplicates(_) => {
+                return Err(Error::corrupt_slot(
+                    page.number().0,
+                    pair.slot,
+                    DUPLICATES_AS_KEY,
+                ));
+            }
+        };
+        if let Some(function) = look.meta.function {
+            look.check_place(*bucket, page, HashItem::OnPage(&self.key), function)?;
+        }
+        match pairs.item(pair.slot + 1, pair.value.clone())? {
+            HashItem::OnPage(_) => {
+                self.values
+                    .push_back(page.slice(pair.value.start + 1..pair.value.end)?);
+            }
+            HashItem::OffPage(item) => {
+                let value = overflow::read(&look.pages, item, Some(seen))?;
+                self.values.push_back(Cow::Owned(value));
+            }
+            duplicates => {
+                let values = &mut self.values;
+                look.each_duplicate(page, pair.slot + 1, duplicates, Some(seen), |value| {
+                    values.push_back(Cow::Owned(value));
+                    Walk::On
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Result<KeyValue<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next_value();
+        if next.is_err() {
+            // What a damaged place gave before the defect is not to be trusted.
+            self.values.clear();
+            self.page = None;
+            self.bucket = None;
+        }
+        next.transpose()
+    }
+}

@@ -1,0 +1,276 @@
+//! The entries of a table that is being built: keys and values in one arena, each key once.
+//!
+//! Keys and values are the bytes that will be stored, folded and with their NUL if they have one.
+//! An entry costs its bytes plus about 30; ten million entries need no more allocations than ten.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::cast_possible_truncation)]
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable, hash_table};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What happens to an entry whose key is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnDuplicate {
+    /// The first entry stays.
+    #[default]
+    KeepFirst,
+    /// The last entry stays, in the place of the last.
+    KeepLast,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// Its key was new.
+    New,
+    /// Its key was there; [`OnDuplicate`] decided which of the two stayed.
+    Duplicate,
+}
+
+/// Where an entry lies in the arena. `key_len` is [`REMOVED`] for one that was replaced.
+#[derive(Clone, Copy)]
+struct Record {
+    start: u64,
+    key_len: u32,
+    value_len: u32,
+    /// Half of the key's hash, so that the index can grow without touching the arena.
+    hash: u32,
+}
+
+const REMOVED: u32 = u32::MAX;
+/// The most bytes a key or a value can have.
+const LEN_MAX: u64 = u32::MAX as u64 - 1;
+
+/// Distinct keys with their values, in the order of insertion.
+#[derive(Default)]
+pub struct Entries {
+    arena: Vec<u8>,
+    records: Vec<Record>,
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    on_duplicate: OnDuplicate,
+}
+
+impl Entries {
+    /// No entries; of two with one key the first will stay.
+    pub fn new() -> Entries {
+        Entries::default()
+    }
+
+    /// No entries; `on_duplicate` decides between two with one key.
+    pub fn with_duplicates(on_duplicate: OnDuplicate) -> Entries {
+        Entries {
+            on_duplicate,
+            ..Entries::default()
+        }
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    ///
+    /// `TooLong` for a key or value of 4 GiB or more, or for more than 2^32 - 1 entries.
+    pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<Inserted> {
+        self.insert_with(
+            |arena| arena.extend_from_slice(key),
+            |a| a.extend_from_slice(value),
+        )
+    }
+
+    /// Adds an entry whose parts are appended to the arena by two functions; they must not touch
+    /// what is there already. Saves the copy when a key is folded or gets a NUL on the way.
+    ///
+    /// # Errors
+    ///
+    /// As [`Entries::insert`].
+    pub fn insert_with(
+        &mut self,
+        append_key: impl FnOnce(&mut Vec<u8>),
+        append_value: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Inserted> {
+        let start = self.arena.len();
+        append_key(&mut self.arena);
+        let key_end = self.arena.len();
+        append_value(&mut self.arena);
+        let key = self.arena.get(start..key_end).unwrap_or_default();
+        let record = Record {
+            start: start as u64,
+            key_len: checked_len("key", key.len())?,
+            value_len: checked_len("value", self.arena.len() - key_end)?,
+            hash: half(self.hasher.hash_one(key)),
+        };
+        let number = self.next_number()?;
+        let entry = self.index.entry(
+            spread(record.hash),
+            |&other| is_key(&self.records, &self.arena, other, record.hash, key),
+            |&other| {
+                self.records
+                    .get(other as usize)
+                    .map_or(0, |record| spread(record.hash))
+            },
+        );
+        let inserted = match entry {
+            hash_table::Entry::Vacant(vacant) => {
+                vacant.insert(number);
+                Inserted::New
+            }
+            hash_table::Entry::Occupied(mut occupied) => {
+                if self.on_duplicate == OnDuplicate::KeepFirst {
+                    self.arena.truncate(start);
+                    return Ok(Inserted::Duplicate);
+                }
+                let old = std::mem::replace(occupied.get_mut(), number);
+                if let Some(old) = self.records.get_mut(old as usize) {
+                    old.key_len = REMOVED;
+                }
+                Inserted::Duplicate
+            }
+        };
+        self.records.push(record);
+        Ok(inserted)
+    }
+
+    fn next_number(&self) -> Result<u32> {
+        let len = self.records.len() as u64;
+        u32::try_from(len)
+            .ok()
+            .filter(|&number| number != u32::MAX)
+            .ok_or_else(|| too_long("table", len, LEN_MAX))
+    }
+
+    /// The number of entries.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// One more than the highest number of an entry. Numbers of replaced entries stay unused.
+    pub(crate) fn number_end(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The key and value of entry `number`, or `None` when it was replaced or never was.
+    #[inline]
+    pub(crate) fn entry(&self, number: u32) -> Option<(&[u8], &[u8])> {
+        let record = self.records.get(number as usize)?;
+        entry_of(record, &self.arena)
+    }
+
+    /// The lengths of key and value of entry `number`, without touching their bytes.
+    #[inline]
+    pub(crate) fn lens(&self, number: u32) -> Option<(u32, u32)> {
+        let record = self.records.get(number as usize)?;
+        (record.key_len != REMOVED).then_some((record.key_len, record.value_len))
+    }
+
+    /// All entries in the order of insertion.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.records
+            .iter()
+            .filter_map(|record| entry_of(record, &self.arena))
+    }
+}
+
+fn entry_of<'a>(record: &Record, arena: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    if record.key_len == REMOVED {
+        return None;
+    }
+    let (_, bytes) = arena.split_at_checked(usize::try_from(record.start).ok()?)?;
+    let (key, rest) = bytes.split_at_checked(record.key_len as usize)?;
+    Some((key, rest.get(..record.value_len as usize)?))
+}
+
+fn is_key(records: &[Record], arena: &[u8], number: u32, hash: u32, key: &[u8]) -> bool {
+    records.get(number as usize).is_some_and(|record| {
+        record.hash == hash && entry_of(record, arena).is_some_and(|(other, _)| other == key)
+    })
+}
+
+/// The half of a hash that is kept.
+#[inline]
+fn half(hash: u64) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "half of the bits is what is wanted"
+    )]
+    let half = (hash >> 32) as u32;
+    half
+}
+
+/// A hash of full width from its kept half: the index takes its place from the low bits and its
+/// tag from the high ones.
+#[inline]
+fn spread(half: u32) -> u64 {
+    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn checked_len(what: &'static str, len: usize) -> Result<u32> {
+    match u32::try_from(len) {
+        Ok(short) if u64::from(short) <= LEN_MAX => Ok(short),
+        _ => Err(too_long(what, len as u64, LEN_MAX)),
+    }
+}
+
+fn too_long(what: &'static str, len: u64, max: u64) -> Error {
+    Error::new(ErrorKind::TooLong { what, len, max })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(entries: &Entries) -> Vec<(&[u8], &[u8])> {
+        entries.iter().collect()
+    }
+
+    #[test]
+    fn of_two_entries_the_first_stays_unless_asked_otherwise() {
+        let mut entries = Entries::new();
+        assert_eq!(entries.insert(b"a", b"1").unwrap(), Inserted::New);
+        assert_eq!(entries.insert(b"b", b"2").unwrap(), Inserted::New);
+        assert_eq!(entries.insert(b"a", b"3").unwrap(), Inserted::Duplicate);
+        assert_eq!(list(&entries), [(&b"a"[..], &b"1"[..]), (b"b", b"2")]);
+        assert_eq!(entries.len(), 2);
+    }
+
+    #[test]
+    fn the_last_entry_stays_in_the_last_place_when_asked() {
+        let mut entries = Entries::with_duplicates(OnDuplicate::KeepLast);
+        entries.insert(b"a", b"1").unwrap();
+        entries.insert(b"b", b"2").unwrap();
+        assert_eq!(entries.insert(b"a", b"3").unwrap(), Inserted::Duplicate);
+        assert_eq!(entries.insert(b"a", b"4").unwrap(), Inserted::Duplicate);
+        assert_eq!(list(&entries), [(&b"b"[..], &b"2"[..]), (b"a", b"4")]);
+        assert_eq!(entries.len(), 2);
+    }
+
+    #[test]
+    fn empty_keys_and_values_are_entries() {
+        let mut entries = Entries::new();
+        assert_eq!(entries.insert(b"", b"").unwrap(), Inserted::New);
+        assert_eq!(entries.insert(b"", b"x").unwrap(), Inserted::Duplicate);
+        assert_eq!(list(&entries), [(&b""[..], &b""[..])]);
+    }
+
+    #[test]
+    fn many_entries_keep_their_order() {
+        let mut entries = Entries::new();
+        let keys: Vec<String> = (0..20_000)
+            .map(|i| format!("key{}", i * 7919 % 20_000))
+            .collect();
+        for key in keys.iter().chain(&keys) {
+            entries.insert(key.as_bytes(), b"").unwrap();
+        }
+        let listed: Vec<&[u8]> = entries.iter().map(|(key, _)| key).collect();
+        assert_eq!(
+            listed,
+            keys.iter().map(String::as_bytes).collect::<Vec<_>>()
+        );
+    }
+}

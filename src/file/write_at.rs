@@ -1,0 +1,28 @@
+//! Where a file in the making is written to.
+
+use crate::error::Result;
+
+/// Takes the bytes of a new file, piece by piece, in any order.
+pub trait WriteAt {
+    /// Writes all of `bytes` at byte `offset` of the file.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the bytes from being written.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()>;
+}
+
+/// A file in memory. Bytes that were skipped are zero.
+impl WriteAt for Vec<u8> {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let start = usize::try_from(offset).expect("offsets in memory fit in memory");
+        if self.len() < start + bytes.len() {
+            self.resize(start + bytes.len(), 0);
+        }
+        let place = self
+            .get_mut(start..start + bytes.len())
+            .expect("resized just now");
+        place.copy_from_slice(bytes);
+        Ok(())
+    }
+}

@@ -1,13 +1,16 @@
+//! Files as such: how a table's bytes are fetched, locked and replaced. Nothing here knows a
 //! table format.
 //!
 //! * [`store`]: a table's bytes, in memory, by positioned reads or mapped
 //! * [`lock`]: `flock` and whole-file record locks as guards, and locking the file a name stands for
 //! * [`WriteAt`]: where a file in the making is written to
+//! * [`replace`]: write a new table beside the old one and rename, so that readers see old or new
 //! * [`signals`]: hold back the signals that would end the process half-way
 //! * `open`: open without blocking, refuse what is not a regular file
 
 pub mod lock;
 mod open;
+pub mod replace;
 pub mod signals;
 pub mod store;
 mod write_at;

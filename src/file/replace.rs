@@ -1,0 +1,954 @@
+//! Replaces a table so that readers see the old one or the new one, never half of one.
+//!
+//! ```text
+//! Target::lock    wait for the exclusive flock of the table the name stands for now
+//! Target::start   hold signals; make and lock a hidden file beside it, give it owner and mode
+//! write_at ...    a signal, an error or a drop removes that file again; the old table is untouched
+//! commit          fsync, rename over the table, fsync the directory, release the locks
+//! ```
+//!
+//! The original rewrites `hash:` and `btree:` tables in place under the same lock, so both kinds
+//! of program wait for each other. Its daemons notice a renamed-over table by its link count.
+//!
+//! Where a new file cannot take the place of the old one, the new content is collected in memory
+//! and the old file rewritten at the end, still under its lock: see [`InPlaceReason`].
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::posix_fallocate;
+use nix::libc;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use super::lock::{
+    FileLock, LockKind, LockMode, LockedFile, Named, Wait, acquire, lock_current, lock_named,
+    release,
+};
+use super::open::same_file;
+use super::signals::SignalHold;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a temporary file's name has between the table's name and the random part.
+const MARK: &[u8] = b".rpostmap-";
+
+/// The random part: hexadecimal digits of 64 bits.
+const RANDOM_LEN: usize = 16;
+
+/// The longest file name of Linux file systems, in bytes.
+const NAME_MAX: usize = 255;
+
+/// The table to be replaced, and the right to do it: the old one, if any, is locked exclusively.
+#[derive(Debug)]
+pub struct Target {
+    /// As given, for messages.
+    shown: PathBuf,
+    /// What will be renamed over: symbolic links are followed.
+    real: PathBuf,
+    old: Option<LockedFile>,
+    /// Whether the old file is there but has no bytes.
+    empty: bool,
+}
+
+/// Why a table is rewritten in place: a reader that takes no lock can see half of it, and a crash
+/// or a failing disk leaves it half-written. `Display` is text for people.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum InPlaceReason {
+    /// The process may not create files in the table's directory.
+    Directory {
+        /// Of the table.
+        path: PathBuf,
+        /// What creating a file there gave.
+        source: io::Error,
+    },
+    /// The process may not give a new file the table's owner and group.
+    Owner {
+        /// User id of the table.
+        uid: u32,
+        /// Group id of the table.
+        gid: u32,
+    },
+    /// The system does not let go of this very file, as when it is a mount point.
+    Busy,
+}
+
+impl fmt::Display for InPlaceReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InPlaceReason::Directory { path, source } => {
+                let path = path.display();
+                write!(f, "no file can be created in {path}: ")?;
+                match source.raw_os_error() {
+                    Some(number) => f.write_str(Errno::from_raw(number).desc()),
+                    None => source.fmt(f),
+                }
+            }
+            InPlaceReason::Owner { uid, gid } => {
+                write!(f, "a new file cannot be given to owner {uid}, group {gid}")
+            }
+            InPlaceReason::Busy => f.write_str("it is in use as a mount point"),
+        }
+    }
+}
+
+impl Target {
+    /// Waits for the exclusive `flock` of the table `path`, if it exists.
+    ///
+    /// The target of a symbolic link is what will be replaced, not the link; a link to nothing is
+    /// itself replaced by a file, as the original does. Errors: action "open" (a directory is "Is
+    /// a directory"; a table that cannot be written is refused here) and "lock".
+    pub fn lock(path: &Path) -> Result<Target> {
+        let failed = |error| Error::io("open", path, error);
+        loop {
+            let Some(old) = lock_current(path)? else {
+                return Ok(Target {
+                    shown: path.to_path_buf(),
+                    real: path.to_path_buf(),
+                    old: None,
+                    empty: false,
+                });
+            };
+            let real = match fs::symlink_metadata(path) {
+                Ok(metadata) if metadata.is_symlink() => fs::canonicalize(path).map_err(failed)?,
+                _ => path.to_path_buf(),
+            };
+            if names(&real, old.file()) {
+                return Ok(Target {
+                    shown: path.to_path_buf(),
+                    empty: old.file().metadata().map_err(failed)?.len() == 0,
+                    real,
+                    old: Some(old),
+                });
+            }
+            // The link was turned meanwhile.
+        }
+    }
+
+    /// The old table, open for reading and writing and locked. `None` when there is none or it has
+    /// no bytes.
+    pub fn existing(&self) -> Option<&File> {
+        let old = self.old.as_ref().filter(|_| !self.empty);
+        old.map(LockedFile::file)
+    }
+
+    /// Whether the old table is a file without a single byte. It counts as absent: the original
+    /// warns "removing zero-length database file" and makes a new one.
+    pub fn removed_empty(&self) -> bool {
+        self.empty
+    }
+
+    /// The name it was locked by.
+    pub fn path(&self) -> &Path {
+        &self.shown
+    }
+
+    /// Starts the new table, with nothing in it.
+    ///
+    /// It gets owner, group and permission bits of the old one; without an old one `new_mode`, of
+    /// which the nine permission bits count, whatever the umask. Both are set before the first
+    /// byte is written. Signals that would end the process are held from here on: see
+    /// [`SignalHold`]. Left-over temporary files of runs that died are removed.
+    ///
+    /// Errors: action "open database" when no file can be made beside the table and there is no
+    /// old one to rewrite; "hold signals for", "lock", "chown", "chmod".
+    pub fn start(self, new_mode: u32) -> Result<Replacement> {
+        self.start_with(new_mode, None)
+    }
+
+    fn start_with(self, new_mode: u32, forced: Option<InPlaceReason>) -> Result<Replacement> {
+        let signals = SignalHold::start(&self.shown)?;
+        let in_memory = |reason| Ok((Content::Memory(self.memory()?), Some(reason)));
+        let (content, reason) = match forced {
+            Some(reason) => in_memory(reason)?,
+            None => match self.beside(new_mode)? {
+                Ok(temporary) => (Content::Beside(temporary), None),
+                Err(reason) => in_memory(reason)?,
+            },
+        };
+        Ok(Replacement {
+            content,
+            target: self,
+            reason,
+            new_mode,
+            signals,
+        })
+    }
+
+    /// A new file in the table's directory, or why that cannot be and the old one must do.
+    fn beside(&self, new_mode: u32) -> Result<Result<Temporary, InPlaceReason>> {
+        remove_stale(&self.real);
+        let temporary = match Temporary::create(&self.real) {
+            Ok(temporary) => temporary,
+            Err(source) if self.old.is_some() && is_refused(&source) => {
+                let path = directory(&self.real).to_path_buf();
+                return Ok(Err(InPlaceReason::Directory { path, source }));
+            }
+            Err(error) => return Err(Error::io("open database", &self.shown, error)),
+        };
+        Ok(match self.dress(temporary.file(), new_mode)? {
+            None => Ok(temporary),
+            Some(reason) => Err(reason),
+        })
+    }
+
+    /// Gives `file` the owner, then the mode it will have as the table; or says why it cannot.
+    fn dress(&self, file: &File, new_mode: u32) -> Result<Option<InPlaceReason>> {
+        let failed = |action| move |error| Error::io(action, &self.shown, error);
+        let mut mode = new_mode;
+        if let Some(old) = self.existing() {
+            let old = old.metadata().map_err(failed("chown"))?;
+            let now = file.metadata().map_err(failed("chown"))?;
+            let uid = (old.uid() != now.uid()).then_some(old.uid());
+            let gid = (old.gid() != now.gid()).then_some(old.gid());
+            if uid.is_some() || gid.is_some() {
+                match fchown(file, uid, gid) {
+                    Ok(()) => {}
+                    // EINVAL: an id that this user namespace does not know.
+                    Err(error)
+                        if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL)) =>
+                    {
+                        return Ok(Some(InPlaceReason::Owner {
+                            uid: old.uid(),
+                            gid: old.gid(),
+                        }));
+                    }
+                    Err(error) => return Err(failed("chown")(error)),
+                }
+            }
+            mode = old.mode();
+        }
+        file.set_permissions(Permissions::from_mode(mode & 0o777))
+            .map_err(failed("chmod"))?;
+        Ok(None)
+    }
+
+    fn memory(&self) -> Result<File> {
+        memfd_create("rpostmap", MFdFlags::MFD_CLOEXEC)
+            .map(File::from)
+            .map_err(|error| Error::io("write", &self.shown, error.into()))
+    }
+}
+
+/// A new table being written. Dropped without [`commit`](Replacement::commit) it leaves nothing
+/// behind, and the old table as it was.
+///
+/// Holds signals, so it stays on the thread that made it, and should not live longer than needed.
+#[derive(Debug)]
+pub struct Replacement {
+    // In this order they are dropped: the temporary file is removed, the old table's lock released,
+    // and only then may a signal act.
+    content: Content,
+    target: Target,
+    /// Set if and only if `content` is in memory.
+    reason: Option<InPlaceReason>,
+    new_mode: u32,
+    signals: SignalHold,
+}
+
+#[derive(Debug)]
+enum Content {
+    Beside(Temporary),
+    Memory(File),
+}
+
+impl Content {
+    fn file(&self) -> &File {
+        match self {
+            Content::Beside(temporary) => temporary.file(),
+            Content::Memory(file) => file,
+        }
+    }
+}
+
+impl Replacement {
+    /// Writes `bytes` at byte `offset` of the new table; gaps read as zeros.
+    ///
+    /// Errors: action "write"; [`ErrorKind::Interrupted`] when a signal asks the process to end:
+    /// drop this then, which cleans up and lets the signal act.
+    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.check_signals()?;
+        let written = self.content.file().write_all_at(bytes, offset);
+        written.map_err(|error| self.failed("write", error))
+    }
+
+    /// Sets the new table's length in bytes: cuts it, or fills it with zeros. Error action "write".
+    pub fn set_len(&mut self, len: u64) -> Result<()> {
+        let done = self.content.file().set_len(len);
+        done.map_err(|error| self.failed("write", error))
+    }
+
+    /// Why the table will be rewritten in place, if so. The caller should warn of it. The new
+    /// content takes memory until it is committed.
+    pub fn in_place(&self) -> Option<&InPlaceReason> {
+        self.reason.as_ref()
+    }
+
+    /// Puts the new table in the place of the old one, durably, and releases all locks.
+    ///
+    /// `Some` when it was rewritten in place: [`in_place`](Replacement::in_place) said so before,
+    /// or the rename turned out to be impossible. If a table appeared since [`Target::lock`] found
+    /// none, its lock is waited for, and its owner and mode are kept.
+    ///
+    /// Errors: [`ErrorKind::Interrupted`], action "write", "sync", "rename", "open", "lock": the
+    /// old table is unchanged, except after "write" and "sync" in place, where it is damaged, and
+    /// after "sync" of the directory, where the new table is there but may not survive a crash. A
+    /// full disk is found before anything is overwritten in place.
+    pub fn commit(mut self) -> Result<Option<InPlaceReason>> {
+        self.check_signals()?;
+        let reason = match &mut self.content {
+            Content::Memory(_) => self.reason.take(),
+            Content::Beside(temporary) => {
+                let synced = temporary.file().sync_all();
+                synced.map_err(|error| Error::io("sync", &self.target.shown, error))?;
+                check(&mut self.signals, &self.target.shown)?;
+                self.target
+                    .publish(temporary, self.new_mode, &mut self.signals)?
+            }
+        };
+        match (&reason, &self.target.old) {
+            (Some(_), Some(old)) => copy_over(self.content.file(), old.file()),
+            _ => sync_directory(directory(&self.target.real)).map_err(|error| ("sync", error)),
+        }
+        .map_err(|(action, error)| self.failed(action, error))?;
+        Ok(reason)
+    }
+
+    fn check_signals(&mut self) -> Result<()> {
+        check(&mut self.signals, &self.target.shown)
+    }
+
+    fn failed(&self, action: &'static str, error: io::Error) -> Error {
+        Error::io(action, &self.target.shown, error)
+    }
+}
+
+fn check(signals: &mut SignalHold, path: &Path) -> Result<()> {
+    match signals.pending() {
+        None => Ok(()),
+        Some(signal) => Err(Error::new(ErrorKind::Interrupted { signal }).in_file(path)),
+    }
+}
+
+impl Target {
+    /// Gives the finished `temporary` the table's name; or says why the old table must be
+    /// rewritten instead.
+    fn publish(
+        &mut self,
+        temporary: &mut Temporary,
+        new_mode: u32,
+        signals: &mut SignalHold,
+    ) -> Result<Option<InPlaceReason>> {
+        loop {
+            if self.old.is_some() {
+                return match temporary.rename(&self.real) {
+                    Ok(()) => Ok(None),
+                    Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                        Ok(Some(InPlaceReason::Busy))
+                    }
+                    Err(error) => Err(Error::io("rename", &self.shown, error)),
+                };
+            }
+            // Unlike rename(2), link(2) leaves alone what is there.
+            if fs::hard_link(&temporary.path, &self.real).is_ok() {
+                temporary.remove();
+                return Ok(None);
+            }
+            let there = fs::symlink_metadata(&self.real);
+            match lock_named(&self.real, LockKind::Flock, LockMode::Exclusive, Wait::No)? {
+                Named::Locked(old) => {
+                    // It appeared after we looked: now it is the old table.
+                    let metadata = old.file().metadata();
+                    let metadata = metadata.map_err(|e| Error::io("open", &self.shown, e))?;
+                    self.empty = metadata.len() == 0;
+                    self.old = Some(old);
+                    if let Some(reason) = self.dress(temporary.file(), new_mode)? {
+                        return Ok(Some(reason));
+                    }
+                }
+                Named::Busy => {
+                    // Signals are held, so a lock must not be waited for inside the kernel.
+                    check(signals, &self.shown)?;
+                    thread::sleep(Duration::from_millis(20));
+                }
+                // A link to nothing is replaced; and not all file systems have hard links.
+                Named::Absent if there.as_ref().map_or(true, Metadata::is_symlink) => {
+                    let renamed = temporary.rename(&self.real);
+                    renamed.map_err(|error| Error::io("rename", &self.shown, error))?;
+                    return Ok(None);
+                }
+                // It went away again.
+                Named::Absent => {}
+            }
+        }
+    }
+}
+
+/// A hidden file beside the table, under an exclusive lock that says that its writer lives;
+/// removed on drop.
+#[derive(Debug)]
+struct Temporary {
+    path: PathBuf,
+    file: File,
+    /// Whether `path` still names it.
+    named: bool,
+}
+
+impl Temporary {
+    /// Makes one that its owner alone can read and write.
+    fn create(target: &Path) -> io::Result<Temporary> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        loop {
+            let path = directory(target).join(temporary_name(target));
+            let file = match options.open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                other => other?,
+            };
+            let temporary = Temporary {
+                path,
+                file,
+                named: true,
+            };
+            acquire(
+                &temporary.file,
+                LockKind::Flock,
+                LockMode::Exclusive,
+                Wait::Yes,
+            )?;
+            // Before it was locked, another run may have taken it for left over.
+            if names(&temporary.path, &temporary.file) {
+                return Ok(temporary);
+            }
+        }
+    }
+
+    fn file(&self) -> &File {
+        &self.file
+    }
+
+    fn rename(&mut self, target: &Path) -> io::Result<()> {
+        fs::rename(&self.path, target)?;
+        self.named = false;
+        Ok(())
+    }
+
+    fn remove(&mut self) {
+        if self.named {
+            // What cannot be removed now is removed by the next run.
+            let _ = fs::remove_file(&self.path);
+            self.named = false;
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        self.remove();
+        release(&self.file, LockKind::Flock);
+    }
+}
+
+/// ".t.db.rpostmap-" for the table "d/t.db"; shorter when the whole would be too long a name.
+fn temporary_prefix(target: &Path) -> Vec<u8> {
+    let name = target.file_name().unwrap_or_default().as_bytes();
+    let kept = name.len().min(NAME_MAX - 1 - MARK.len() - RANDOM_LEN);
+    [b".", name.get(..kept).unwrap_or_default(), MARK].concat()
+}
+
+fn temporary_name(target: &Path) -> OsString {
+    // The standard library's hash keys come from the system's random numbers.
+    let random = RandomState::new().build_hasher().finish();
+    let mut name = temporary_prefix(target);
+    name.extend_from_slice(format!("{random:0RANDOM_LEN$x}").as_bytes());
+    OsString::from_vec(name)
+}
+
+fn is_temporary_name(name: &OsStr, prefix: &[u8]) -> bool {
+    let random = name.as_bytes().strip_prefix(prefix);
+    random.is_some_and(|random| {
+        random.len() == RANDOM_LEN && random.iter().all(u8::is_ascii_hexdigit)
+    })
+}
+
+/// Removes the temporary files of `target` whose writers are dead: nobody holds their lock. What
+/// cannot be looked at or removed is left; nothing here waits.
+fn remove_stale(target: &Path) {
+    let prefix = temporary_prefix(target);
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
+    for entry in fs::read_dir(directory(target)).into_iter().flatten() {
+        let Ok(entry) = entry else { return };
+        let regular = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !regular || !is_temporary_name(&entry.file_name(), &prefix) {
+            continue;
+        }
+        let path = entry.path();
+        let Ok(file) = options.open(&path) else {
+            continue;
+        };
+        let lock = FileLock::try_now(&file, &path, LockKind::Flock, LockMode::Exclusive);
+        // The name may have been renamed away, to be the table, between the two calls.
+        if matches!(lock, Ok(Some(_))) && names(&path, &file) {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+/// Overwrites the old table. Its length is made sure of first, so that a full disk leaves it as it
+/// was. The error says what was tried.
+fn copy_over(new: &File, old: &File) -> Result<(), (&'static str, io::Error)> {
+    let write = |error| ("write", error);
+    let len = new.metadata().map_err(write)?.len();
+    let old_len = old.metadata().map_err(write)?.len();
+    if let Err(error) = allocate(old, old_len, len) {
+        let _ = old.set_len(old_len);
+        return Err(write(error));
+    }
+    let mut chunk = vec![0; 1 << 20];
+    let mut offset = 0;
+    loop {
+        let count = match new.read_at(&mut chunk, offset) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(write(error)),
+        };
+        let bytes = chunk.get(..count).unwrap_or_default();
+        old.write_all_at(bytes, offset).map_err(write)?;
+        offset += count as u64;
+    }
+    old.set_len(len).map_err(write)?;
+    old.sync_all().map_err(|error| ("sync", error))
+}
+
+/// Makes sure that `file`, `old_len` bytes long, has room for `len`. May lengthen it by zeros.
+fn allocate(file: &File, old_len: u64, len: u64) -> io::Result<()> {
+    let signed = i64::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    if signed == 0 {
+        return Ok(());
+    }
+    loop {
+        match posix_fallocate(file, 0, signed) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENODEV | Errno::ENOSYS) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let zeros = vec![0; 1 << 16];
+    let mut offset = old_len;
+    while offset < len {
+        let count = usize::try_from(len - offset).map_or(zeros.len(), |n| n.min(zeros.len()));
+        file.write_all_at(zeros.get(..count).unwrap_or_default(), offset)?;
+        offset += count as u64;
+    }
+    Ok(())
+}
+
+/// Makes a rename durable. A directory that cannot be opened for reading, and a file system that
+/// has nothing to do here, are no failure.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let synced = File::open(path).and_then(|directory| directory.sync_all());
+    match synced {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EINVAL)) => Ok(()),
+        other => other,
+    }
+}
+
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Whether `path`, not followed, is `file`.
+fn names(path: &Path, file: &File) -> bool {
+    match (fs::symlink_metadata(path), file.metadata()) {
+        (Ok(named), Ok(open)) => same_file(&named, &open),
+        _ => false,
+    }
+}
+
+/// Whether the directory does not let us create files.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EACCES | libc::EPERM | libc::EROFS)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::testing::{TestDir, again, looks, stage};
+    use nix::sys::signal::{Signal, raise};
+    use std::os::unix::fs::symlink;
+    use std::os::unix::process::ExitStatusExt;
+
+    fn text(path: &Path) -> String {
+        fs::read_to_string(path).unwrap()
+    }
+
+    fn replace(path: &Path, content: &str) -> Option<InPlaceReason> {
+        let mut new = Target::lock(path).unwrap().start(0o640).unwrap();
+        new.write_at(0, content.as_bytes()).unwrap();
+        new.commit().unwrap()
+    }
+
+    /// As `replace`, but in place.
+    fn forced(path: &Path) -> Replacement {
+        let target = Target::lock(path).unwrap();
+        target.start_with(0o640, Some(InPlaceReason::Busy)).unwrap()
+    }
+
+    fn root() -> bool {
+        nix::unistd::geteuid().is_root()
+    }
+
+    #[test]
+    fn a_new_table_gets_the_mode_asked_for_and_an_old_one_keeps_its_own() {
+        let dir = TestDir::new();
+        let path = dir.path("t.db");
+        assert!(replace(&path, "one").is_none());
+        assert_eq!((text(&path).as_str(), looks(&path).2), ("one", 0o640));
+        fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
+        let inode = fs::metadata(&path).unwrap().ino();
+        replace(&path, "two");
+        assert_eq!((text(&path).as_str(), looks(&path).2), ("two", 0o604));
+        assert_ne!(fs::metadata(&path).unwrap().ino(), inode);
+        assert_eq!(dir.names(), ["t.db"]);
+    }
+
+    #[test]
+    fn the_old_owner_and_group_are_kept() {
+        if !root() {
+            return;
+        }
+        let dir = TestDir::new();
+        let path = dir.write("t.db", "old");
+        std::os::unix::fs::chown(&path, Some(1234), Some(5678)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o440)).unwrap();
+        replace(&path, "new");
+        assert_eq!(looks(&path), (1234, 5678, 0o440));
+        assert_eq!(text(&path), "new");
+    }
+
+    #[test]
+    fn the_umask_does_not_matter() {
+        if let Some(dir) = stage() {
+            replace(&dir.join("t.db"), "new");
+            return;
+        }
+        for umask in ["000", "077", "777"] {
+            let dir = TestDir::new();
+            let name = "file::replace::tests::the_umask_does_not_matter";
+            let mut child = again(name, dir.root(), &format!("umask {umask}"));
+            let output = child.output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            assert_eq!(looks(&dir.path("t.db")).2, 0o640, "{umask}");
+        }
+    }
+
+    #[test]
+    fn the_file_has_its_mode_before_any_content() {
+        let dir = TestDir::new();
+        let path = dir.path("t.db");
+        let _new = Target::lock(&path).unwrap().start(0o604).unwrap();
+        let [name] = &dir.names()[..] else { panic!() };
+        assert!(name.starts_with(".t.db.rpostmap-"), "{name}");
+        assert_eq!(looks(&dir.path(name)).2, 0o604);
+    }
+
+    #[test]
+    fn gaps_are_zeros_and_the_length_is_what_was_set() {
+        let dir = TestDir::new();
+        for in_place in [false, true] {
+            let path = dir.write("t.db", "0123456789");
+            let mut new = match in_place {
+                true => forced(&path),
+                false => Target::lock(&path).unwrap().start(0o600).unwrap(),
+            };
+            new.write_at(2, b"ab").unwrap();
+            new.set_len(5).unwrap();
+            assert_eq!(text(&path), "0123456789", "before the commit");
+            assert_eq!(new.in_place().is_some(), in_place);
+            assert_eq!(new.commit().unwrap().is_some(), in_place);
+            assert_eq!(text(&path), "\0\0ab\0", "in place: {in_place}");
+        }
+    }
+
+    #[test]
+    fn in_place_the_file_stays_the_same_and_grows_and_shrinks() {
+        let dir = TestDir::new();
+        let path = dir.write("t.db", "old");
+        let before = fs::metadata(&path).unwrap();
+        for content in ["x".repeat(3 << 20), "short".to_owned(), String::new()] {
+            let mut new = forced(&path);
+            new.write_at(0, content.as_bytes()).unwrap();
+            new.commit().unwrap();
+            assert_eq!(text(&path), content);
+        }
+        assert!(same_file(&before, &fs::metadata(&path).unwrap()));
+        assert_eq!(dir.names(), ["t.db"]);
+    }
+
+    #[test]
+    fn a_drop_leaves_the_old_table_and_nothing_else() {
+        let dir = TestDir::new();
+        let path = dir.write("t.db", "old");
+        for mut new in [
+            Target::lock(&path).unwrap().start(0o600).unwrap(),
+            Target::lock(&dir.path("none.db"))
+                .unwrap()
+                .start(0)
+                .unwrap(),
+        ] {
+            new.write_at(0, b"half").unwrap();
+        }
+        let mut new = forced(&path);
+        new.write_at(0, b"half").unwrap();
+        drop(new);
+        assert_eq!(dir.names(), ["t.db"]);
+        assert_eq!(text(&path), "old");
+    }
+
+    #[test]
+    fn the_target_of_a_link_is_replaced_and_a_link_to_nothing_itself() {
+        let dir = TestDir::new();
+        fs::create_dir(dir.path("sub")).unwrap();
+        let real = dir.write("sub/t.db", "old");
+        let link = dir.path("link.db");
+        symlink("sub/t.db", &link).unwrap();
+        replace(&link, "new");
+        assert!(link.is_symlink());
+        assert_eq!(text(&real), "new");
+        fs::remove_file(&real).unwrap();
+        replace(&link, "file");
+        assert!(!link.is_symlink());
+        assert_eq!(text(&link), "file");
+        assert_eq!(dir.names(), ["link.db", "sub"]);
+    }
+
+    #[test]
+    fn an_empty_table_counts_as_absent() {
+        let dir = TestDir::new();
+        let path = dir.write("t.db", "");
+        fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        let target = Target::lock(&path).unwrap();
+        assert!(target.removed_empty());
+        assert!(target.existing().is_none());
+        target.start(0o600).unwrap().commit().unwrap();
+        assert_eq!(looks(&path).2, 0o600);
+    }
+
+    #[test]
+    fn a_directory_and_a_missing_directory_are_errors() {
+        let dir = TestDir::new();
+        let error = Target::lock(dir.root()).unwrap_err();
+        let is_directory = error.io_error().unwrap().kind() == io::ErrorKind::IsADirectory;
+        assert!(
+            is_directory && error.to_string().starts_with("open /"),
+            "{error:?}"
+        );
+        let path = dir.path("none/t.db");
+        let error = Target::lock(&path).unwrap().start(0o600).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("open database {}", path.display())
+        );
+    }
+
+    #[test]
+    fn what_a_dead_run_left_is_removed_and_what_a_living_one_holds_is_not() {
+        let dir = TestDir::new();
+        let path = dir.path("t.db");
+        dir.write(".t.db.rpostmap-0123456789abcdef", "stale");
+        dir.write(".t.db.rpostmap-0123", "not ours");
+        dir.write(".t2.db.rpostmap-0123456789abcdef", "another table's");
+        dir.write("__db.t.db", "not ours");
+        symlink("nowhere", dir.path(".t.db.rpostmap-aaaaaaaaaaaaaaaa")).unwrap();
+        let living = Target::lock(&path).unwrap().start(0o600).unwrap();
+        assert_eq!(dir.names().len(), 5, "{:?}", dir.names());
+        replace(&path, "x");
+        let names = dir.names();
+        assert_eq!(names.len(), 6, "{names:?}");
+        assert!(
+            !names
+                .iter()
+                .any(|name| name == ".t.db.rpostmap-0123456789abcdef")
+        );
+        living.commit().unwrap();
+        assert_eq!(dir.names().len(), 5);
+    }
+
+    #[test]
+    fn a_table_that_appeared_meanwhile_is_waited_for_and_keeps_its_mode() {
+        let dir = TestDir::new();
+        let path = dir.path("t.db");
+        let mut new = Target::lock(&path).unwrap().start(0o600).unwrap();
+        new.write_at(0, b"second").unwrap();
+        let (send, receive) = std::sync::mpsc::channel();
+        let other = thread::spawn({
+            let path = path.clone();
+            move || {
+                fs::write(&path, "first").unwrap();
+                fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
+                let target = Target::lock(&path).unwrap();
+                send.send(()).unwrap();
+                thread::sleep(Duration::from_millis(100));
+                assert_eq!(text(&path), "first", "we still hold the lock");
+                drop(target);
+            }
+        });
+        receive.recv().unwrap();
+        assert!(new.commit().unwrap().is_none());
+        other.join().unwrap();
+        assert_eq!((text(&path).as_str(), looks(&path).2), ("second", 0o604));
+        assert_eq!(dir.names(), ["t.db"]);
+    }
+
+    #[test]
+    fn runs_at_the_same_time_leave_one_whole_table() {
+        let dir = TestDir::new();
+        let path = dir.path("t.db");
+        thread::scope(|scope| {
+            for writer in 0..4 {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..10 {
+                        replace(path, &writer.to_string().repeat(10_000));
+                        let seen = text(path);
+                        assert_eq!(seen.len(), 10_000);
+                        assert_eq!(seen.matches(&seen[..1]).count(), 10_000);
+                    }
+                });
+            }
+        });
+        assert_eq!(dir.names(), ["t.db"]);
+    }
+
+    #[test]
+    fn a_signal_aborts_leaves_the_old_table_and_then_acts() {
+        if let Some(dir) = stage() {
+            let path = dir.join("t.db");
+            let mut new = match dir.join("in-place").exists() {
+                true => forced(&path),
+                false => Target::lock(&path).unwrap().start(0o600).unwrap(),
+            };
+            new.write_at(0, b"half").unwrap();
+            raise(Signal::SIGTERM).unwrap();
+            let error = new.write_at(4, b"more").unwrap_err();
+            assert_eq!(*error.kind(), ErrorKind::Interrupted { signal: 15 });
+            let error = new.commit().unwrap_err();
+            panic!("not reached: {error}");
+        }
+        for marker in ["beside", "in-place"] {
+            let dir = TestDir::new();
+            let path = dir.write("t.db", "old");
+            dir.write(marker, "");
+            let name = "file::replace::tests::a_signal_aborts_leaves_the_old_table_and_then_acts";
+            let output = again(name, dir.root(), "").output().unwrap();
+            assert_eq!(output.status.signal(), Some(15), "{marker} {output:?}");
+            assert_eq!(text(&path), "old", "{marker}");
+            assert_eq!(dir.names(), [marker, "t.db"]);
+        }
+    }
+
+    #[test]
+    fn a_file_size_limit_is_an_error_and_damages_nothing() {
+        if let Some(dir) = stage() {
+            let path = dir.join("t.db");
+            let mut new = Target::lock(&path).unwrap().start(0o600).unwrap();
+            let error = new.write_at(0, &[b'x'; 10_000]).unwrap_err();
+            assert_eq!(error.to_string(), format!("write {}", path.display()));
+            drop(new);
+            fs::write(dir.join("alive"), "").unwrap();
+            return;
+        }
+        let dir = TestDir::new();
+        let path = dir.write("t.db", "old");
+        let name = "file::replace::tests::a_file_size_limit_is_an_error_and_damages_nothing";
+        let output = again(name, dir.root(), "ulimit -f 8").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(text(&path), "old");
+        assert_eq!(dir.names(), ["alive", "t.db"]);
+    }
+
+    #[test]
+    fn without_the_right_to_make_files_or_owners_the_table_is_rewritten_in_place() {
+        if let Some(dir) = stage() {
+            nix::unistd::setegid(5678.into()).unwrap();
+            nix::unistd::seteuid(1234.into()).unwrap();
+            let path = dir.join("closed/t.db");
+            let reason = replace(&path, "new").unwrap().to_string();
+            let closed = dir.join("closed");
+            let expect = format!(
+                "no file can be created in {}: Permission denied",
+                closed.display()
+            );
+            assert_eq!(reason, expect);
+            let reason = replace(&dir.join("open/t.db"), "new").unwrap().to_string();
+            assert_eq!(reason, "a new file cannot be given to owner 99, group 98");
+            let error = Target::lock(&closed.join("new.db")).unwrap().start(0o600);
+            let error = error.unwrap_err();
+            assert!(error.to_string().starts_with("open database /"), "{error}");
+            let error = Target::lock(&dir.join("open/locked.db")).unwrap_err();
+            assert!(error.to_string().starts_with("open /"), "{error}");
+            fs::write(dir.join("open/done"), "").unwrap();
+            return;
+        }
+        if !root() {
+            return;
+        }
+        let dir = TestDir::new();
+        for (name, mode, uid) in [("closed", 0o755, 1234), ("open", 0o777, 99)] {
+            fs::create_dir(dir.path(name)).unwrap();
+            fs::set_permissions(dir.path(name), Permissions::from_mode(mode)).unwrap();
+            let path = dir.write(&format!("{name}/t.db"), "old text");
+            std::os::unix::fs::chown(&path, Some(uid), Some(98)).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        }
+        let locked = dir.write("open/locked.db", "old");
+        fs::set_permissions(locked, Permissions::from_mode(0o644)).unwrap();
+        let name = "file::replace::tests::\
+            without_the_right_to_make_files_or_owners_the_table_is_rewritten_in_place";
+        let output = again(name, dir.root(), "").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert!(dir.path("open/done").exists());
+        for (name, uid) in [("closed", 1234), ("open", 99)] {
+            let path = dir.path(&format!("{name}/t.db"));
+            assert_eq!(text(&path), "new");
+            assert_eq!(looks(&path), (uid, 98, 0o666));
+        }
+    }
+
+    #[test]
+    fn temporary_names_fit_whatever_the_length_of_the_table_name() {
+        let dir = TestDir::new();
+        for len in [1, 227, 228, 229, 255] {
+            let path = dir.path(&"n".repeat(len));
+            assert!(temporary_name(&path).len() <= NAME_MAX);
+            replace(&path, "x");
+            assert_eq!(text(&path), "x");
+        }
+        let name = temporary_name(Path::new("d/t.db"));
+        assert!(is_temporary_name(
+            &name,
+            &temporary_prefix(Path::new("t.db"))
+        ));
+        assert!(!is_temporary_name(&name, &temporary_prefix(Path::new("t"))));
+    }
+}

@@ -66,6 +66,13 @@ pub enum ErrorKind {
         /// The value as stored, without a trailing NUL.
         value: Vec<u8>,
     },
+    /// The process cannot take another user or group. The cause is the [`io::Error`].
+    Identity {
+        /// The system call: "seteuid", "setegid", "setgroups", "getgroups".
+        call: &'static str,
+        /// The user or group id it was asked for.
+        id: u32,
+    },
     /// A signal asked the program to stop; nothing was changed.
     Interrupted {
         /// The signal's number.
@@ -87,6 +94,15 @@ impl Error {
         Error(Box::new(Inner {
             kind: ErrorKind::Io { action },
             path: Some(path.into()),
+            source: Some(source),
+        }))
+    }
+
+    /// `call` refused to make the process user or group `id`.
+    pub(crate) fn identity(call: &'static str, id: u32, source: io::Error) -> Error {
+        Error(Box::new(Inner {
+            kind: ErrorKind::Identity { call, id },
+            path: None,
             source: Some(source),
         }))
     }
@@ -150,6 +166,7 @@ impl Error {
             ErrorKind::Io { .. }
             | ErrorKind::Corrupt { .. }
             | ErrorKind::InvalidUtf8 { .. }
+            | ErrorKind::Identity { .. }
             | ErrorKind::Interrupted { .. } => true,
             ErrorKind::Unsupported { .. }
             | ErrorKind::Spec { .. }
@@ -194,6 +211,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::InvalidUtf8 { value } => {
                 write!(f, "value is not UTF-8: \"{}\"", value.escape_ascii())
             }
+            ErrorKind::Identity { call, id } => write!(f, "set_eugid: {call}({id})"),
             ErrorKind::Interrupted { signal } => write!(f, "interrupted by signal {signal}"),
         }
     }

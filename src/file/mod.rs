@@ -6,10 +6,12 @@
 //! * [`WriteAt`]: where a file in the making is written to
 //! * [`replace`]: write a new table beside the old one and rename, so that readers see old or new
 //! * [`signals`]: hold back the signals that would end the process half-way
+//! * [`privilege`]: act as the owner of a source file
 //! * `open`: open without blocking, refuse what is not a regular file
 
 pub mod lock;
 mod open;
+pub mod privilege;
 pub mod replace;
 pub mod signals;
 pub mod store;

@@ -16,6 +16,10 @@ use nix::libc;
 use super::open::{open_regular, same_file};
 use crate::error::{Error, Result};
 
+/// How often a file may turn out to have been replaced while we waited for its lock. That happens
+/// once or twice; a file system whose inode numbers change from call to call must not spin us.
+pub(super) const ROUNDS_MAX: u32 = 1000;
+
 /// Which of the two kinds of lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LockKind {
@@ -82,12 +86,6 @@ pub struct LockedFile {
 }
 
 impl LockedFile {
-    /// Waits for a lock on `file`. `path` names the file in errors (action "lock").
-    pub fn wait(file: File, path: &Path, kind: LockKind, mode: LockMode) -> Result<LockedFile> {
-        acquire(&file, kind, mode, Wait::Yes).map_err(|e| Error::io("lock", path, e))?;
-        Ok(LockedFile { file, kind })
-    }
-
     /// The file.
     pub fn file(&self) -> &File {
         &self.file
@@ -139,7 +137,7 @@ pub(super) fn lock_named(path: &Path, kind: LockKind, mode: LockMode, wait: Wait
     let mut options = OpenOptions::new();
     options.read(true).write(mode == LockMode::Exclusive);
     let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    loop {
+    for _ in 0..ROUNDS_MAX {
         let file = match open_regular(path, &mut options) {
             Ok((file, _)) => file,
             Err(error) if error.io_error().is_some_and(absent) => return Ok(Named::Absent),
@@ -158,6 +156,12 @@ pub(super) fn lock_named(path: &Path, kind: LockKind, mode: LockMode, wait: Wait
             Err(error) => return Err(Error::io("open", path, error)),
         }
     }
+    Err(Error::io("lock", path, replaced_too_often()))
+}
+
+/// The error after [`ROUNDS_MAX`].
+pub(super) fn replaced_too_often() -> io::Error {
+    io::Error::other("the file is replaced again and again")
 }
 
 /// Whether the lock was taken; `false` only for [`Wait::No`].

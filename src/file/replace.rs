@@ -30,8 +30,8 @@ use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::lock::{
-    FileLock, LockKind, LockMode, LockedFile, Named, Wait, acquire, lock_current, lock_named,
-    release,
+    FileLock, LockKind, LockMode, LockedFile, Named, ROUNDS_MAX, Wait, acquire, lock_current,
+    lock_named, release, replaced_too_often,
 };
 use super::open::same_file;
 use super::signals::SignalHold;
@@ -108,7 +108,7 @@ impl Target {
     /// a directory"; a table that cannot be written is refused here) and "lock".
     pub fn lock(path: &Path) -> Result<Target> {
         let failed = |error| Error::io("open", path, error);
-        loop {
+        for _ in 0..ROUNDS_MAX {
             let Some(old) = lock_current(path)? else {
                 return Ok(Target {
                     shown: path.to_path_buf(),
@@ -131,6 +131,7 @@ impl Target {
             }
             // The link was turned meanwhile.
         }
+        Err(Error::io("lock", path, replaced_too_often()))
     }
 
     /// The old table, open for reading and writing and locked. `None` when there is none or it has
@@ -159,7 +160,7 @@ impl Target {
     /// [`SignalHold`]. Left-over temporary files of runs that died are removed.
     ///
     /// Errors: action "open database" when no file can be made beside the table and there is no
-    /// old one to rewrite; "hold signals for", "lock", "chown", "chmod".
+    /// old one to rewrite; "hold signals for", "chown", "chmod", "write".
     pub fn start(self, new_mode: u32) -> Result<Replacement> {
         self.start_with(new_mode, None)
     }
@@ -299,9 +300,9 @@ impl Replacement {
     /// none, its lock is waited for, and its owner and mode are kept.
     ///
     /// Errors: [`ErrorKind::Interrupted`], action "write", "sync", "rename", "open", "lock": the
-    /// old table is unchanged, except after "write" and "sync" in place, where it is damaged, and
-    /// after "sync" of the directory, where the new table is there but may not survive a crash. A
-    /// full disk is found before anything is overwritten in place.
+    /// old table is unchanged, except after "write" and "sync" in place, where it may be damaged,
+    /// and after "sync" of the directory, where the new table is there but may not survive a crash.
+    /// A full disk is found before anything is overwritten in place.
     pub fn commit(mut self) -> Result<Option<InPlaceReason>> {
         self.check_signals()?;
         let reason = match &mut self.content {
@@ -408,7 +409,7 @@ impl Temporary {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        loop {
+        for _ in 0..ROUNDS_MAX {
             let path = directory(target).join(temporary_name(target));
             let file = match options.open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
@@ -430,6 +431,7 @@ impl Temporary {
                 return Ok(temporary);
             }
         }
+        Err(replaced_too_often())
     }
 
     fn file(&self) -> &File {
@@ -885,6 +887,64 @@ mod tests {
         assert!(output.status.success(), "{output:?}");
         assert_eq!(text(&path), "old");
         assert_eq!(dir.names(), ["alive", "t.db"]);
+    }
+
+    #[test]
+    fn a_table_that_is_a_mount_point_is_rewritten_in_place() {
+        if let Some(dir) = stage() {
+            let path = dir.join("t.db");
+            let mut new = Target::lock(&path).unwrap().start(0o600).unwrap();
+            assert!(new.in_place().is_none(), "not known before the rename");
+            new.write_at(0, b"new").unwrap();
+            assert!(matches!(new.commit().unwrap(), Some(InPlaceReason::Busy)));
+            fs::write(dir.join("done"), "").unwrap();
+            return;
+        }
+        let dir = TestDir::new();
+        let path = dir.write("t.db", "old text");
+        let name = "file::replace::tests::a_table_that_is_a_mount_point_is_rewritten_in_place";
+        let mount = r#"exec unshare -m sh -c '
+            mount --bind "$RPOSTMAP_TEST_STAGE/t.db" "$RPOSTMAP_TEST_STAGE/t.db" || exit 77
+            exec "$@"' sh "$@" || exit 77"#;
+        let probe = std::process::Command::new("unshare")
+            .args(["-m", "true"])
+            .status();
+        if !root() || !probe.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: no mount namespaces here");
+            return;
+        }
+        let output = again(name, dir.root(), mount).output().unwrap();
+        if output.status.code() == Some(77) {
+            eprintln!("skipped: no bind mounts here");
+            return;
+        }
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(text(&path), "new");
+        assert_eq!(dir.names(), ["done", "t.db"]);
+    }
+
+    #[test]
+    fn room_that_is_missing_is_found_before_the_old_table_is_touched() {
+        if let Some(dir) = stage() {
+            let _hold = SignalHold::start(&dir).unwrap();
+            let path = dir.join("t.db");
+            let old = OpenOptions::new().write(true).open(&path).unwrap();
+            let (action, error) = copy_over(&File::open(dir.join("new")).unwrap(), &old)
+                .expect_err("more than the limit");
+            assert_eq!(
+                (action, error.kind()),
+                ("write", io::ErrorKind::FileTooLarge)
+            );
+            return;
+        }
+        let dir = TestDir::new();
+        let path = dir.write("t.db", "old");
+        dir.write("new", "x".repeat(100_000));
+        let name = "file::replace::tests::\
+            room_that_is_missing_is_found_before_the_old_table_is_touched";
+        let output = again(name, dir.root(), "ulimit -f 8").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(text(&path), "old");
     }
 
     #[test]

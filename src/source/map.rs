@@ -1,0 +1,173 @@
+//! `key value` sources, as `postmap` reads them.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::{LineNo, LogicalLines, Warning, WarningKind, is_blank, trim, trim_start};
+use crate::error::Result;
+
+/// One entry of a source: bytes as written, nothing folded, quotes and backslashes kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// The key: never empty, without NUL.
+    pub key: &'a [u8],
+    /// The value: never empty, no blanks at its ends, without NUL. Joined continuation lines
+    /// keep the blanks they start with.
+    pub value: &'a [u8],
+    /// The line the entry starts on.
+    pub line: LineNo,
+}
+
+/// Reads the entries of a postmap source.
+///
+/// The key ends at the first blank outside double quotes; a backslash makes the byte behind it
+/// ordinary, inside quotes and outside. The rest, without blanks around it, is the value.
+///
+/// ```
+/// use rpostmap::source::MapSource;
+///
+/// let text = b"# routes\nexample.com  relay:[mx.example.net]\n\"two words\"\n   x\n";
+/// let mut source = MapSource::new("transport", text.as_slice(), true);
+/// let mut entries = Vec::new();
+/// while let Some(entry) = source.next_entry(&mut |warning| panic!("{warning}"))? {
+///     entries.push((entry.key.to_vec(), entry.value.to_vec(), entry.line.0));
+/// }
+/// assert_eq!(
+///     entries,
+///     [
+///         (b"example.com".to_vec(), b"relay:[mx.example.net]".to_vec(), 2),
+///         (b"\"two words\"".to_vec(), b"x".to_vec(), 3),
+///     ]
+/// );
+/// # Ok::<(), rpostmap::Error>(())
+/// ```
+pub struct MapSource<R> {
+    lines: LogicalLines<R>,
+    utf8: bool,
+}
+
+/// Where key and value lie in a line.
+struct Split {
+    key_len: usize,
+    value_offset: usize,
+    value_len: usize,
+}
+
+impl<R: Read> MapSource<R> {
+    /// Reads from `reader`, which messages call `name`. With `utf8`, lines that are not UTF-8
+    /// are dropped with a warning; without, every byte is welcome.
+    pub fn new(name: impl Into<PathBuf>, reader: R, utf8: bool) -> Self {
+        MapSource {
+            lines: LogicalLines::new(name, reader),
+            utf8,
+        }
+    }
+
+    /// What messages call the source.
+    pub fn name(&self) -> &Path {
+        self.lines.name()
+    }
+
+    /// The next entry in file order, or `None` at the end.
+    ///
+    /// Each logical line that yields no entry is reported through `warn`, before the entry
+    /// behind it is returned. The only error is that of reading.
+    pub fn next_entry(&mut self, warn: &mut dyn FnMut(Warning)) -> Result<Option<Entry<'_>>> {
+        let (line, split) = loop {
+            let Some((first, last)) = self.lines.advance(warn)? else {
+                return Ok(None);
+            };
+            let text = self.lines.text();
+            let kind = match split_line(text, self.utf8) {
+                Ok(split) if alias_like(text, &split) => {
+                    warn(self.warning(first, last, WarningKind::AliasFormat));
+                    break (first, split);
+                }
+                Ok(split) => break (first, split),
+                Err(kind) => kind,
+            };
+            warn(self.warning(first, last, kind));
+        };
+        let text = self.lines.text();
+        let (key, rest) = text.split_at_checked(split.key_len).unwrap_or((text, &[]));
+        let value = rest
+            .get(split.value_offset..)
+            .and_then(|value| value.get(..split.value_len))
+            .unwrap_or_default();
+        Ok(Some(Entry { key, value, line }))
+    }
+
+    #[cold]
+    fn warning(&self, first: LineNo, last: LineNo, kind: WarningKind) -> Warning {
+        Warning {
+            file: self.lines.name().to_path_buf(),
+            first,
+            last,
+            kind,
+        }
+    }
+}
+
+/// The checks in the order of the original; the first that fails is the one reported.
+fn split_line(text: &[u8], utf8: bool) -> Result<Split, WarningKind> {
+    if utf8 && std::str::from_utf8(text).is_err() {
+        return Err(WarningKind::NotUtf8 {
+            text: text.to_vec(),
+        });
+    }
+    let Some(key_len) = key_len(text) else {
+        return Err(WarningKind::UnbalancedQuote {
+            text: text.to_vec(),
+        });
+    };
+    let rest = text.get(key_len..).unwrap_or_default();
+    let value = trim(rest);
+    if key_len == 0 || value.is_empty() {
+        return Err(WarningKind::NoKeyValue);
+    }
+    Ok(Split {
+        key_len,
+        value_offset: rest.len() - trim_start(rest).len(),
+        value_len: value.len(),
+    })
+}
+
+/// Length of the key at the start of `text`, or `None` when a quote is still open at the end.
+fn key_len(text: &[u8]) -> Option<usize> {
+    let mut quoted = false;
+    let mut bytes = text.iter().enumerate();
+    while let Some((at, &byte)) = bytes.next() {
+        if !ENDS_PLAIN_KEY_RUN[usize::from(byte)] {
+            continue;
+        }
+        match byte {
+            // A backslash at the end quotes nothing; it is an ordinary byte.
+            b'\\' => drop(bytes.next()),
+            b'"' => quoted = !quoted,
+            _ if !quoted => return Some(at),
+            _ => {}
+        }
+    }
+    (!quoted).then_some(text.len())
+}
+
+/// The bytes a key scan has to look at: blanks, double quote, backslash.
+static ENDS_PLAIN_KEY_RUN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        #[expect(clippy::cast_possible_truncation, reason = "byte is below 256")]
+        let value = byte as u8;
+        table[byte] = is_blank(value) || value == b'"' || value == b'\\';
+        byte += 1;
+    }
+    table
+};
+
+/// Whether the key ends in a colon: `root: admin`.
+fn alias_like(text: &[u8], split: &Split) -> bool {
+    split.key_len.checked_sub(1).and_then(|at| text.get(at)) == Some(&b':')
+}
+
+#[cfg(test)]
+mod tests;

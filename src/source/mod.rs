@@ -1,0 +1,50 @@
+//! Source text: the files people write and a table is built from.
+//!
+//! * [`lines`]: logical lines, the layer below every text format (and below main.cf);
+//! * [`map`]: `key value` entries, as `postmap` reads them;
+//! * [`warning`]: what is wrong with a line, in the words of the original.
+//!
+//! Everything here works on bytes and streams: memory use is one buffer and the longest logical
+//! line, whatever the size of the file. A line that yields no entry always yields a warning.
+
+pub mod lines;
+pub mod map;
+pub mod warning;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use lines::{LineNo, LogicalLine, LogicalLines};
+pub use map::{Entry, MapSource};
+pub use warning::{Warning, WarningKind};
+
+/// Whether `byte` is white space in source text: space, TAB, LF, VT, FF or CR.
+///
+/// Nothing else is: a no-break space, for example, is part of a word.
+#[inline]
+pub const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+/// `text` without the blanks at its start.
+#[inline]
+pub(crate) fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text
+        && is_blank(*first)
+    {
+        text = rest;
+    }
+    text
+}
+
+/// `text` without the blanks at both ends.
+#[inline]
+pub(crate) fn trim(text: &[u8]) -> &[u8] {
+    let mut text = trim_start(text);
+    while let [rest @ .., last] = text
+        && is_blank(*last)
+    {
+        text = rest;
+    }
+    text
+}

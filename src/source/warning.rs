@@ -1,0 +1,194 @@
+//! Warnings about source text.
+
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use super::LineNo;
+
+/// How much of an indented line [`WarningKind::LeadingBlank`] quotes, in bytes.
+const LEADING_BLANK_QUOTE_MAX: usize = 30;
+
+/// Something is wrong with one logical line of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The source, as its reader was told to call it.
+    pub file: PathBuf,
+    /// The first physical line that contributed text to the logical line.
+    pub first: LineNo,
+    /// The last one that did.
+    pub last: LineNo,
+    /// What is wrong.
+    pub kind: WarningKind,
+}
+
+/// What is wrong with a logical line. The text in a variant ends before the line's first NUL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WarningKind {
+    /// It starts with white space although there is nothing it could continue: dropped.
+    LeadingBlank {
+        /// The whole line.
+        text: Vec<u8>,
+    },
+    /// It contains a NUL; what follows the NUL is not read.
+    TextAfterNul,
+    /// It is not UTF-8 although UTF-8 is asked for: dropped.
+    NotUtf8 {
+        /// The whole line.
+        text: Vec<u8>,
+    },
+    /// A double quote in the key is never closed: dropped.
+    UnbalancedQuote {
+        /// The whole line.
+        text: Vec<u8>,
+    },
+    /// The key or the value is missing: dropped.
+    NoKeyValue,
+    /// The key ends in a colon, as if this were an alias file. The entry is **not** dropped.
+    AliasFormat,
+}
+
+impl WarningKind {
+    /// Whether the logical line yields no entry because of this.
+    pub fn drops_line(&self) -> bool {
+        match self {
+            WarningKind::TextAfterNul | WarningKind::AliasFormat => false,
+            WarningKind::LeadingBlank { .. }
+            | WarningKind::NotUtf8 { .. }
+            | WarningKind::UnbalancedQuote { .. }
+            | WarningKind::NoKeyValue => true,
+        }
+    }
+}
+
+impl Warning {
+    /// The text the original prints after `postmap: warning: `, byte for byte.
+    ///
+    /// It quotes the source, so it can hold any byte: control characters, half of a UTF-8
+    /// sequence. Whoever shows it to people has to make it harmless first.
+    pub fn message(&self) -> Vec<u8> {
+        let mut message = self.file.as_os_str().as_bytes().to_vec();
+        if let WarningKind::LeadingBlank { text } = &self.kind {
+            let (shown, dots) = match text.get(..LEADING_BLANK_QUOTE_MAX) {
+                Some(shown) if shown.len() < text.len() => (shown, "..."),
+                _ => (text.as_slice(), ""),
+            };
+            message.extend(b": logical line must not start with whitespace: \"");
+            message.extend(shown);
+            message.extend(dots.as_bytes());
+            message.push(b'"');
+            return message;
+        }
+        message.extend(format!(", line {}", self.first).as_bytes());
+        match &self.kind {
+            WarningKind::LeadingBlank { .. } => {}
+            WarningKind::TextAfterNul => {
+                if self.last != self.first {
+                    message.extend(format!("-{}", self.last).as_bytes());
+                }
+                message.extend(b": text after null byte may be ignored");
+            }
+            WarningKind::NotUtf8 { text } => {
+                message.extend(b": non-UTF-8 input \"");
+                message.extend(text);
+                message.extend(b"\" -- ignoring this line");
+            }
+            WarningKind::UnbalancedQuote { text } => {
+                message.extend(b": unbalanced '\"' in '");
+                message.extend(text);
+                message.extend(b"' -- ignoring this line");
+            }
+            WarningKind::NoKeyValue => {
+                message.extend(b": expected format: key whitespace value");
+            }
+            WarningKind::AliasFormat => message
+                .extend(b": record is in \"key: value\" format; is this an alias file?".as_slice()),
+        }
+        message
+    }
+}
+
+/// [`Warning::message`] with U+FFFD for what is not UTF-8. Control characters are kept.
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.message()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: WarningKind) -> String {
+        let warning = Warning {
+            file: "t".into(),
+            first: LineNo(3),
+            last: LineNo(5),
+            kind,
+        };
+        assert_eq!(warning.to_string().as_bytes(), warning.message());
+        warning.to_string()
+    }
+
+    #[test]
+    fn messages_are_those_of_the_original() {
+        let text = |text: &str| text.as_bytes().to_vec();
+        for (kind, expect) in [
+            (
+                WarningKind::LeadingBlank {
+                    text: text("  123456789012345678901234567 "),
+                },
+                "t: logical line must not start with whitespace: \
+                 \"  123456789012345678901234567 \"",
+            ),
+            (
+                WarningKind::LeadingBlank {
+                    text: text("  12345678901234567890123456789"),
+                },
+                "t: logical line must not start with whitespace: \
+                 \"  1234567890123456789012345678...\"",
+            ),
+            (
+                WarningKind::TextAfterNul,
+                "t, line 3-5: text after null byte may be ignored",
+            ),
+            (
+                WarningKind::NotUtf8 { text: text("x y") },
+                "t, line 3: non-UTF-8 input \"x y\" -- ignoring this line",
+            ),
+            (
+                WarningKind::UnbalancedQuote {
+                    text: text("\"open   "),
+                },
+                "t, line 3: unbalanced '\"' in '\"open   ' -- ignoring this line",
+            ),
+            (
+                WarningKind::NoKeyValue,
+                "t, line 3: expected format: key whitespace value",
+            ),
+            (
+                WarningKind::AliasFormat,
+                "t, line 3: record is in \"key: value\" format; is this an alias file?",
+            ),
+        ] {
+            assert_eq!(message(kind), expect);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_reach_the_message_unchanged() {
+        let warning = Warning {
+            file: "t".into(),
+            first: LineNo(1),
+            last: LineNo(1),
+            kind: WarningKind::NotUtf8 {
+                text: b"\xff\x07".to_vec(),
+            },
+        };
+        assert_eq!(
+            warning.message(),
+            b"t, line 1: non-UTF-8 input \"\xff\x07\" -- ignoring this line"
+        );
+    }
+}

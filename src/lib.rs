@@ -4,6 +4,7 @@ pub mod bdb;
 pub mod entries;
 pub mod error;
 pub mod file;
+pub mod key;
 pub mod source;
 pub mod wire;
 

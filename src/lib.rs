@@ -2,6 +2,7 @@
 
 pub mod bdb;
 pub mod entries;
+pub mod config;
 pub mod error;
 pub mod file;
 pub mod key;

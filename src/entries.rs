@@ -2,7 +2,11 @@
 //!
 //! Keys and values are the bytes that will be stored, folded and with their NUL if they have one.
 //! An entry costs its bytes plus about 30; ten million entries need no more allocations than ten.
-#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::cast_possible_truncation)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation
+)]
 
 use std::hash::BuildHasher;
 
@@ -195,12 +199,7 @@ fn is_key(records: &[Record], arena: &[u8], number: u32, hash: u32, key: &[u8]) 
 /// The half of a hash that is kept.
 #[inline]
 fn half(hash: u64) -> u32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "half of the bits is what is wanted"
-    )]
-    let half = (hash >> 32) as u32;
-    half
+    (hash >> 32) as u32
 }
 
 /// A hash of full width from its kept half: the index takes its place from the low bits and its

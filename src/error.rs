@@ -144,6 +144,14 @@ impl Error {
         self
     }
 
+    /// The same error of the operating system, for another action.
+    pub(crate) fn with_action(mut self, new: &'static str) -> Error {
+        if let ErrorKind::Io { action } = &mut self.0.kind {
+            *action = new;
+        }
+        self
+    }
+
     /// What kind of failure this is.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind

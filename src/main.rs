@@ -1,5 +1,5 @@
 //! The `rpostmap` command.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::FAILURE
+    rpostmap::cli::main(std::env::args_os())
 }

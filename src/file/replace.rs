@@ -35,6 +35,7 @@ use super::lock::{
 };
 use super::open::same_file;
 use super::signals::SignalHold;
+use super::write_at::WriteAt;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a temporary file's name has between the table's name and the random part.
@@ -271,16 +272,6 @@ impl Content {
 }
 
 impl Replacement {
-    /// Writes `bytes` at byte `offset` of the new table; gaps read as zeros.
-    ///
-    /// Errors: action "write"; [`ErrorKind::Interrupted`] when a signal asks the process to end:
-    /// drop this then, which cleans up and lets the signal act.
-    pub fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.check_signals()?;
-        let written = self.content.file().write_all_at(bytes, offset);
-        written.map_err(|error| self.failed("write", error))
-    }
-
     /// Sets the new table's length in bytes: cuts it, or fills it with zeros. Error action "write".
     pub fn set_len(&mut self, len: u64) -> Result<()> {
         let done = self.content.file().set_len(len);
@@ -329,6 +320,18 @@ impl Replacement {
 
     fn failed(&self, action: &'static str, error: io::Error) -> Error {
         Error::io(action, &self.target.shown, error)
+    }
+}
+
+/// Gaps read as zeros.
+///
+/// Errors: action "write"; [`ErrorKind::Interrupted`] when a signal asks the process to end: drop
+/// the replacement then, which cleans up and lets the signal act.
+impl WriteAt for Replacement {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.check_signals()?;
+        let written = self.content.file().write_all_at(bytes, offset);
+        written.map_err(|error| self.failed("write", error))
     }
 }
 

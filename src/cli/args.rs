@@ -1,0 +1,305 @@
+//! What a command line asks for: first the options as they were typed, then what they mean.
+
+use std::ffi::OsString;
+
+use crate::cli::getopt::{Flag, Getopt, Given, Misuse};
+use crate::entries::OnDuplicate;
+use crate::key::NulPolicy;
+
+/// Every option, in the order help lists them.
+static FLAGS: &[Flag] = &[
+    flag(
+        b'q',
+        "query",
+        Some("KEY"),
+        "look KEY up, or every line of standard input if KEY is -",
+    ),
+    flag(b's', "list", None, "list all keys and values"),
+    flag(
+        b'i',
+        "incremental",
+        None,
+        "add entries from standard input to the table",
+    ),
+    flag(
+        b'd',
+        "delete",
+        Some("KEY"),
+        "delete KEY, or every line of standard input if KEY is -",
+    ),
+    flag(b'f', "no-fold", None, "do not fold keys to lower case"),
+    flag(b'n', "no-nul", None, "keys and values do not end in a NUL"),
+    flag(b'N', "nul", None, "keys and values end in a NUL"),
+    flag(
+        b'r',
+        "replace",
+        None,
+        "of entries with one key keep the last, silently",
+    ),
+    flag(
+        b'w',
+        "keep-first",
+        None,
+        "of entries with one key keep the first, silently",
+    ),
+    flag(
+        b'o',
+        "keep-root",
+        None,
+        "as root, do not act as the owner of the source",
+    ),
+    flag(
+        b'p',
+        "no-mode",
+        None,
+        "do not take over the permissions of the source",
+    ),
+    flag(b'u', "no-utf8", None, "no UTF-8 checks and folding"),
+    flag(b'c', "config", Some("DIR"), "read DIR/main.cf"),
+    flag(b'F', "file-values", None, "values are names of files"),
+    flag(b'h', "headers", None, "look up the headers of a message"),
+    flag(b'b', "body", None, "look up the body lines of a message"),
+    flag(
+        b'm',
+        "mime",
+        None,
+        "with -h or -b: see the parts of the message",
+    ),
+    flag(
+        b'U',
+        "utf8",
+        None,
+        "with -h or -b: UTF-8 checks and folding",
+    ),
+    flag(b'v', "verbose", None, "say more"),
+    flag(0, "help", None, "show this text"),
+    flag(0, "version", None, "show the version"),
+];
+
+const fn flag(
+    letter: u8,
+    long: &'static str,
+    argument: Option<&'static str>,
+    help: &'static str,
+) -> Flag {
+    Flag {
+        letter,
+        long,
+        argument,
+        help,
+    }
+}
+
+/// What to do with the tables.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Make each table from its source.
+    #[default]
+    Create,
+    /// Add entries from standard input.
+    Increment,
+    /// Look up a key; `-` for the lines of standard input.
+    Query(OsString),
+    /// Delete a key; `-` for the lines of standard input.
+    Delete(OsString),
+    /// Print every entry of the first table.
+    List,
+    /// Show the help text.
+    Help,
+    /// Show the version.
+    Version,
+}
+
+/// What a command line means.
+#[derive(Debug, Default)]
+pub(super) struct Request {
+    pub(super) action: Action,
+    pub(super) config_dir: Option<OsString>,
+    pub(super) no_fold: bool,
+    pub(super) nul: NulPolicy,
+    pub(super) keep_root: bool,
+    pub(super) no_mode: bool,
+    pub(super) no_utf8: bool,
+    /// `-r` or `-w`, the last one; `None` is the first entry with a warning.
+    pub(super) on_duplicate: Option<OnDuplicate>,
+    pub(super) verbose: bool,
+    /// The options given that nothing is done for yet.
+    pub(super) missing: Vec<u8>,
+    pub(super) operands: Vec<OsString>,
+}
+
+/// Why a command line cannot be understood.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum BadUsage {
+    /// Two lines: this one, and the usage.
+    Option(Misuse),
+    /// The usage.
+    Usage,
+    /// This one line.
+    Conflict(&'static str),
+    /// Nothing at all is printed.
+    Silent,
+}
+
+impl Request {
+    /// Reads the words behind the program's name. `long` allows long spellings.
+    pub(super) fn parse(words: Vec<OsString>, long: bool) -> Result<Request, BadUsage> {
+        let mut request = Request::default();
+        let mut incremental = false;
+        let mut getopt = Getopt::new(words, FLAGS, long);
+        for given in getopt.by_ref() {
+            let Given { flag, argument } = given.map_err(BadUsage::Option)?;
+            match flag.letter {
+                b'q' => request.set_action(Action::Query(argument))?,
+                b'd' => request.set_action(Action::Delete(argument))?,
+                b's' => request.set_action(Action::List)?,
+                b'i' => incremental = true,
+                b'f' => request.no_fold = true,
+                b'n' => request.nul = NulPolicy::Without,
+                b'N' => request.nul = NulPolicy::With,
+                b'r' => request.on_duplicate = Some(OnDuplicate::KeepLast),
+                b'w' => request.on_duplicate = Some(OnDuplicate::KeepFirst),
+                b'o' => request.keep_root = true,
+                b'p' => request.no_mode = true,
+                b'u' => request.no_utf8 = true,
+                b'c' => request.config_dir = Some(argument),
+                b'v' => request.verbose = true,
+                0 if flag.long == "version" => {
+                    return Ok(Request {
+                        action: Action::Version,
+                        ..request
+                    });
+                }
+                0 => {
+                    return Ok(Request {
+                        action: Action::Help,
+                        ..request
+                    });
+                }
+                letter => request.missing.push(letter),
+            }
+        }
+        request.operands = getopt.operands();
+        // Beside another mode -i means nothing.
+        if incremental && request.action == Action::Create {
+            request.action = Action::Increment;
+        }
+        match request.action {
+            _ if !request.operands.is_empty() => Ok(request),
+            Action::List => Err(BadUsage::Silent),
+            _ => Err(BadUsage::Usage),
+        }
+    }
+
+    fn set_action(&mut self, action: Action) -> Result<(), BadUsage> {
+        match (&self.action, &action) {
+            (Action::Create, _) | (Action::List, Action::List) => {
+                self.action = action;
+                Ok(())
+            }
+            // The original has two texts for one thing.
+            (_, Action::List) => Err(BadUsage::Conflict("specify only one of -s or -q or -d")),
+            _ => Err(BadUsage::Conflict("specify only one of -s -q or -d")),
+        }
+    }
+}
+
+/// The usage line, without `PROG: fatal: `.
+pub(super) fn usage(program: &str) -> String {
+    format!(
+        "usage: {program} [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file..."
+    )
+}
+
+/// The help text.
+pub(super) fn help(program: &str) -> String {
+    let mut text = format!(
+        "Compile and query Postfix lookup tables.\n\n\
+         Usage: {program} [OPTION]... [TYPE:]FILE...\n\n\
+         Without -q, -s, -i or -d, makes the table TYPE:FILE from the text in FILE.\n\n\
+         Options:\n"
+    );
+    for flag in FLAGS {
+        let letter = match flag.letter {
+            0 => "   ".to_string(),
+            letter => format!("-{},", char::from(letter)),
+        };
+        let argument = flag
+            .argument
+            .map(|name| format!(" {name}"))
+            .unwrap_or_default();
+        let long = format!("--{}{argument}", flag.long);
+        text.push_str(&format!("  {letter} {long:<18} {}\n", flag.help));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &str) -> Result<Request, BadUsage> {
+        Request::parse(words.split_whitespace().map(OsString::from).collect(), true)
+    }
+
+    #[test]
+    fn one_mode_at_a_time() {
+        for (words, text) in [
+            ("-q a -d b t", "specify only one of -s -q or -d"),
+            ("-s -q a t", "specify only one of -s -q or -d"),
+            ("-q a -s t", "specify only one of -s or -q or -d"),
+            // Noticed before the bad option behind it.
+            ("-q a -q b -Z t", "specify only one of -s -q or -d"),
+        ] {
+            assert_eq!(
+                parse(words).unwrap_err(),
+                BadUsage::Conflict(text),
+                "{words}"
+            );
+        }
+        assert_eq!(parse("-s -s t").unwrap().action, Action::List);
+        assert_eq!(
+            parse("-i -q a t").unwrap().action,
+            Action::Query("a".into())
+        );
+        assert_eq!(parse("-i t").unwrap().action, Action::Increment);
+    }
+
+    #[test]
+    fn the_last_of_opposites_wins() {
+        assert_eq!(parse("-N -n t").unwrap().nul, NulPolicy::Without);
+        assert_eq!(parse("-n -N t").unwrap().nul, NulPolicy::With);
+        assert_eq!(
+            parse("-r -w t").unwrap().on_duplicate,
+            Some(OnDuplicate::KeepFirst)
+        );
+        assert_eq!(
+            parse("-w -r t").unwrap().on_duplicate,
+            Some(OnDuplicate::KeepLast)
+        );
+        assert_eq!(parse("-c a -c b t").unwrap().config_dir, Some("b".into()));
+    }
+
+    #[test]
+    fn a_command_line_needs_a_table() {
+        assert_eq!(parse("").unwrap_err(), BadUsage::Usage);
+        assert_eq!(parse("-q x").unwrap_err(), BadUsage::Usage);
+        assert_eq!(parse("-s").unwrap_err(), BadUsage::Silent);
+        assert_eq!(parse("--help").unwrap().action, Action::Help);
+    }
+
+    #[test]
+    fn every_option_has_one_spelling_of_each_kind_and_a_line_of_help() {
+        for (at, flag) in FLAGS.iter().enumerate() {
+            for other in &FLAGS[..at] {
+                assert_ne!(flag.long, other.long);
+                assert!(
+                    flag.letter == 0 || flag.letter != other.letter,
+                    "{}",
+                    flag.long
+                );
+            }
+            assert!(help("rpostmap").contains(flag.help), "{}", flag.long);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Reads options the way POSIX utilities do (XBD 12.2), which is the way of the original: options
+//! end at the first operand or after `--`; letters can be bundled; an option's argument is glued
+//! to it or the next word, **whatever that word is** (`-q --` asks for the key `--`, `-q=x` for
+//! `=x`). Errors come in the order of the words, so that a caller who acts on options one by one
+//! fails at the same place as the original. That is why this is no job for a general parser.
+//!
+//! Long spellings (`--query KEY`, `--query=KEY`) are understood where the caller allows them.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// An option that exists.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Flag {
+    /// The letter behind the dash; 0 for an option that has only a long spelling.
+    pub(super) letter: u8,
+    /// The word behind two dashes.
+    pub(super) long: &'static str,
+    /// What help calls its argument, if it takes one.
+    pub(super) argument: Option<&'static str>,
+    /// What it does, in one line.
+    pub(super) help: &'static str,
+}
+
+/// An option that was given.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Given {
+    pub(super) flag: &'static Flag,
+    /// Empty for an option that takes none.
+    pub(super) argument: OsString,
+}
+
+/// What is wrong with a word.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Misuse {
+    /// `invalid option -- 'x'`
+    Unknown(u8),
+    /// `option requires an argument -- 'x'`
+    ArgumentMissing(u8),
+    /// A long spelling that does not exist, or exists with or without an argument.
+    Long(String),
+}
+
+/// The options of a command line, one after the other; then [`Getopt::operands`].
+pub(super) struct Getopt {
+    words: std::vec::IntoIter<OsString>,
+    flags: &'static [Flag],
+    long: bool,
+    /// What is left of a bundle.
+    bundle: std::vec::IntoIter<u8>,
+}
+
+impl Getopt {
+    pub(super) fn new(words: Vec<OsString>, flags: &'static [Flag], long: bool) -> Getopt {
+        Getopt {
+            words: words.into_iter(),
+            flags,
+            long,
+            bundle: Vec::new().into_iter(),
+        }
+    }
+
+    /// The words behind the options. To be called when there are no more options.
+    pub(super) fn operands(self) -> Vec<OsString> {
+        self.words.collect()
+    }
+
+    fn letter(&mut self, letter: u8) -> Result<Given, Misuse> {
+        let flag = self
+            .flags
+            .iter()
+            .find(|flag| flag.letter == letter && letter != 0);
+        let flag = flag.ok_or(Misuse::Unknown(letter))?;
+        let mut argument = OsString::new();
+        if flag.argument.is_some() {
+            let glued: Vec<u8> = self.bundle.by_ref().collect();
+            argument = if glued.is_empty() {
+                self.words.next().ok_or(Misuse::ArgumentMissing(letter))?
+            } else {
+                OsString::from_vec(glued)
+            };
+        }
+        Ok(Given { flag, argument })
+    }
+
+    fn long(&mut self, word: &OsStr) -> Result<Given, Misuse> {
+        let mut halves = word.as_bytes().splitn(2, |&byte| byte == b'=');
+        let name = halves.next().unwrap_or_default();
+        let glued = halves.next();
+        let shown = || format!("--{}", OsStr::from_bytes(name).display());
+        let flag = self.flags.iter().find(|flag| flag.long.as_bytes() == name);
+        let flag = flag.ok_or_else(|| Misuse::Long(format!("no such option: {}", shown())))?;
+        let argument = match (flag.argument, glued) {
+            (Some(_), Some(glued)) => OsString::from_vec(glued.to_vec()),
+            (Some(argument), None) => self
+                .words
+                .next()
+                .ok_or_else(|| Misuse::Long(format!("{} needs a {argument}", shown())))?,
+            (None, None) => OsString::new(),
+            (None, Some(_)) => {
+                return Err(Misuse::Long(format!("{} takes no argument", shown())));
+            }
+        };
+        Ok(Given { flag, argument })
+    }
+}
+
+impl Iterator for Getopt {
+    type Item = Result<Given, Misuse>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(letter) = self.bundle.next() {
+            return Some(self.letter(letter));
+        }
+        let bundle = match self.words.as_slice().first()?.as_bytes() {
+            [b'-', bundle @ ..] if !bundle.is_empty() => bundle.to_vec(),
+            _ => return None,
+        };
+        self.words.next();
+        match bundle.as_slice() {
+            b"-" => None,
+            [b'-', long @ ..] if self.long => Some(self.long(OsStr::from_bytes(long))),
+            _ => {
+                self.bundle = bundle.into_iter();
+                let letter = self.bundle.next()?;
+                Some(self.letter(letter))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static FLAGS: &[Flag] = &[
+        Flag {
+            letter: b'q',
+            long: "query",
+            argument: Some("KEY"),
+            help: "",
+        },
+        Flag {
+            letter: b'r',
+            long: "replace",
+            argument: None,
+            help: "",
+        },
+        Flag {
+            letter: 0,
+            long: "help",
+            argument: None,
+            help: "",
+        },
+    ];
+
+    /// What was read, as text: `query=key`, `replace`, `?x` for an error; `| operands`.
+    fn read(words: &[&str], long: bool) -> String {
+        let mut getopt = Getopt::new(words.iter().map(OsString::from).collect(), FLAGS, long);
+        let mut text = Vec::new();
+        for given in getopt.by_ref() {
+            text.push(match given {
+                Ok(Given { flag, argument }) if flag.argument.is_some() => {
+                    format!("{}={}", flag.long, argument.display())
+                }
+                Ok(Given { flag, .. }) => flag.long.to_string(),
+                Err(Misuse::Unknown(letter)) => format!("?{}", char::from(letter)),
+                Err(Misuse::ArgumentMissing(letter)) => format!("!{}", char::from(letter)),
+                Err(Misuse::Long(what)) => what,
+            });
+        }
+        let operands = getopt.operands();
+        let operands: Vec<_> = operands
+            .iter()
+            .map(|word| word.display().to_string())
+            .collect();
+        format!("{} | {}", text.join(" "), operands.join(" "))
+    }
+
+    #[test]
+    fn words_are_read_as_posix_says() {
+        for (words, expect) in [
+            (&["-r", "t"][..], "replace | t"),
+            (&["-rqkey", "t"], "replace query=key | t"),
+            (&["-q", "-r", "t"], "query=-r | t"),
+            (&["-q", "--", "t"], "query=-- | t"),
+            (&["-q=x", "t"], "query==x | t"),
+            (&["--", "-r"], " | -r"),
+            (&["t", "-r"], " | t -r"),
+            (&["-", "-r"], " | - -r"),
+            (&["-x"], "?x | "),
+            (&["-rx", "t"], "replace ?x | t"),
+            (&["-q"], "!q | "),
+            (&[], " | "),
+            (&["-r", "", "x"], "replace |  x"),
+        ] {
+            for long in [false, true] {
+                assert_eq!(read(words, long), expect, "{words:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_spellings_only_where_they_are_allowed() {
+        assert_eq!(read(&["--help"], false), "?- ?h ?e ?l ?p | ");
+        for (words, expect) in [
+            (&["--help", "t"][..], "help | t"),
+            (&["--query=a=b"], "query=a=b | "),
+            (&["--query", "--help"], "query=--help | "),
+            (&["--query="], "query= | "),
+            (&["--query"], "--query needs a KEY | "),
+            (&["--replace=x"], "--replace takes no argument | "),
+            (&["--nope=x"], "no such option: --nope | "),
+        ] {
+            assert_eq!(read(words, true), expect, "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The command line.
+//!
+//! | file | job |
+//! |---|---|
+//! | `getopt` | words to options, as POSIX utilities read them |
+//! | `args` | the table of options, and what a command line asks for |
+//! | `postmap` | does it: create, query, list |
+//! | `report` | messages on standard error, their texts and their exit status |
+//! | `output` | answers on standard output |
+//!
+//! The program goes by the name it is called by. As `postmap` it replaces the original: same
+//! messages, same exit status. As `rpostmap` it does the same and says more.
+
+mod args;
+mod getopt;
+mod output;
+mod postmap;
+mod report;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use report::Program;
+
+/// Runs the command with all words of its command line, the program's own name first.
+pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut words = words.into_iter();
+    let program = Program::named(&words.next().unwrap_or_else(|| "rpostmap".into()));
+    postmap::run(program, words.collect())
+}

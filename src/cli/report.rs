@@ -1,0 +1,172 @@
+//! Messages on standard error: `PROG: warning: ...`, `PROG: fatal: ...`.
+
+use std::error::Error as _;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use crate::error::{Error, ErrorKind};
+
+/// Who is speaking, and to whom.
+#[derive(Debug)]
+pub(super) struct Program {
+    name: OsString,
+    /// Called by a name of the original: messages and exit status are the original's.
+    pub(super) drop_in: bool,
+    /// Whether well-formed UTF-8 is printed as it is.
+    pub(super) utf8: bool,
+}
+
+/// Why the command ends without success. Printed by [`Program::fatal`].
+#[derive(Debug)]
+pub(super) struct Fatal(pub(super) Vec<u8>);
+
+impl<T: Into<Vec<u8>>> From<T> for Fatal {
+    fn from(text: T) -> Fatal {
+        Fatal(text.into())
+    }
+}
+
+impl Program {
+    /// The program called as `word`, a path or a name.
+    pub(super) fn named(word: &OsStr) -> Program {
+        let bytes = word.as_bytes();
+        let name = match bytes.iter().rposition(|&byte| byte == b'/') {
+            Some(slash) if slash + 1 < bytes.len() => &bytes[slash + 1..],
+            _ => bytes,
+        };
+        let drop_in = matches!(name, b"postmap" | b"postalias" | b"newaliases");
+        Program {
+            name: OsStr::from_bytes(name).to_owned(),
+            drop_in,
+            utf8: false,
+        }
+    }
+
+    /// The name, as messages show it.
+    pub(super) fn name(&self) -> String {
+        self.name.display().to_string()
+    }
+
+    /// A line of information.
+    pub(super) fn info(&self, text: &[u8]) {
+        self.line("", text);
+    }
+
+    /// Something is odd; the command goes on.
+    pub(super) fn warning(&self, text: &[u8]) {
+        self.line("warning: ", text);
+    }
+
+    /// The command ends.
+    pub(super) fn fatal(&self, fatal: &Fatal) {
+        self.line("fatal: ", &fatal.0);
+    }
+
+    fn line(&self, severity: &str, text: &[u8]) {
+        let line = [self.name.as_bytes(), b": ", severity.as_bytes(), text].concat();
+        let mut line = printable(&line, self.utf8);
+        line.push(b'\n');
+        // One write, so that lines of several programs do not mix. There is nobody to tell when it
+        // fails.
+        let _ = io::stderr().write_all(&line);
+    }
+
+    /// What kept a table from being opened.
+    pub(super) fn open_failure(&self, error: &Error) -> Fatal {
+        let path = error.path().unwrap_or(Path::new("")).display();
+        match error.kind() {
+            ErrorKind::Io { .. } | ErrorKind::Spec { .. } => failure(error),
+            ErrorKind::Unsupported { .. } if error.path().is_none() => failure(error),
+            // What the original says of anything that is not a database.
+            _ if self.drop_in => format!("open database {path}: Invalid argument").into(),
+            kind => format!("open database {path}: {kind}").into(),
+        }
+    }
+
+    /// What kept a table that is open from being read.
+    pub(super) fn read_failure(&self, error: &Error) -> Fatal {
+        match (error.kind(), error.path()) {
+            (ErrorKind::Io { .. }, _) | (_, None) => failure(error),
+            (kind, Some(path)) => format!("error reading {}: {kind}", path.display()).into(),
+        }
+    }
+}
+
+/// The text of an error with its cause, as the C library words it.
+pub(super) fn failure(error: &Error) -> Fatal {
+    let mut text = error.to_string();
+    if let Some(io) = error.io_error() {
+        text.push_str(": ");
+        text.push_str(&system_error(io));
+    } else if let Some(source) = error.source() {
+        text.push_str(&format!(": {source}"));
+    }
+    text.into()
+}
+
+/// The text of an error of the operating system, without its number.
+pub(super) fn system_error(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => Errno::from_raw(number).desc().to_string(),
+        None => error.to_string(),
+    }
+}
+
+/// `text` with every byte replaced by `?` that is not printable ASCII, or with `utf8` not part of
+/// a well-formed character beyond ASCII.
+fn printable(text: &[u8], utf8: bool) -> Vec<u8> {
+    let mut shown = Vec::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                ' '..='~' => shown.push(c as u8),
+                c if c.is_ascii() => shown.push(b'?'),
+                c if utf8 => shown.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+                c => shown.extend(std::iter::repeat_n(b'?', c.len_utf8())),
+            }
+        }
+        shown.extend(std::iter::repeat_n(b'?', chunk.invalid().len()));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_what_stands_behind_the_last_slash() {
+        for (word, name, drop_in) in [
+            ("postmap", "postmap", true),
+            ("/usr/sbin/postmap", "postmap", true),
+            ("./rpostmap", "rpostmap", false),
+            ("bin/", "bin/", false),
+            ("", "", false),
+        ] {
+            let program = Program::named(OsStr::new(word));
+            assert_eq!(
+                (program.name().as_str(), program.drop_in),
+                (name, drop_in),
+                "{word}"
+            );
+        }
+    }
+
+    #[test]
+    fn messages_hold_nothing_a_terminal_would_obey() {
+        for (text, ascii, utf8) in [
+            (&b"plain ~"[..], &b"plain ~"[..], &b"plain ~"[..]),
+            (b"a\tb\n\x1b[0m\x7f", b"a?b??[0m?", b"a?b??[0m?"),
+            ("ä€".as_bytes(), b"?????", "ä€".as_bytes()),
+            (b"\xff\xc3", b"??", b"??"),
+            (b"\xed\xa0\x80", b"???", b"???"),
+        ] {
+            assert_eq!(printable(text, false), ascii);
+            assert_eq!(printable(text, true), utf8);
+        }
+    }
+}

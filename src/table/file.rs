@@ -1,0 +1,215 @@
+//! Tables in database files: a file format plus what Postfix adds to it, which is case folding,
+//! trailing NULs, the UTF-8 check and the comparison with the source text's age.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::bdb::hash::{HashBuilder, HashReader};
+use crate::entries::Entries;
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::WriteAt;
+use crate::file::store::Store;
+use crate::key::{Fold, NulForms, NulPolicy, strip_nul};
+use crate::table::open::OpenOptions;
+use crate::table::spec::TableSpec;
+use crate::table::traits::{Listing, Stale, Table};
+
+/// How long a source text may be newer than its table before anybody is told: an editor may still
+/// be open.
+const STALE_GRACE: Duration = Duration::from_secs(100);
+
+/// Keys up to this length are folded and looked up without an allocation.
+const SHORT_KEY_LEN: usize = 254;
+
+/// The format of a table file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFormat {
+    /// Berkeley DB hash.
+    Hash,
+}
+
+impl FileFormat {
+    /// What stands between the table's name and the end of the file's name.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            FileFormat::Hash => ".db",
+        }
+    }
+
+    /// The type, as it is written before the colon.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            FileFormat::Hash => "hash",
+        }
+    }
+
+    /// Whether keys and values of this format end in a NUL unless something else was asked for.
+    pub fn customary_nul(self) -> bool {
+        match self {
+            FileFormat::Hash => true,
+        }
+    }
+
+    /// Writes the table of `entries` to `out` and returns its length in bytes.
+    pub(crate) fn build(self, entries: &Entries, out: &mut dyn WriteAt) -> Result<u64> {
+        match self {
+            FileFormat::Hash => HashBuilder::new().build(entries, out),
+        }
+    }
+}
+
+/// A table in a database file, open for reading.
+pub struct FileTable {
+    reader: HashReader,
+    format: FileFormat,
+    title: String,
+    fold: Fold,
+    utf8: bool,
+    nul_policy: NulPolicy,
+    nul_forms: NulForms,
+    stale: Option<Stale>,
+}
+
+impl FileTable {
+    /// Opens the table that `spec` names.
+    ///
+    /// # Errors
+    ///
+    /// `Io` with action "open database" when the file cannot be opened, `Corrupt` or `Unsupported`
+    /// when it is not what its type says.
+    pub fn open(format: FileFormat, spec: &TableSpec, options: &OpenOptions) -> Result<FileTable> {
+        let path = spec.file(format.suffix());
+        let store = Store::open(&path, options.store).map_err(|error| match error.kind() {
+            ErrorKind::Io { action: "open" } => error.with_action("open database"),
+            _ => error,
+        })?;
+        let stale = stale(
+            spec.source(),
+            &path,
+            store.state().map(|state| state.modified),
+        );
+        let reader = HashReader::new(store).map_err(|error| error.in_file(&path))?;
+        Ok(FileTable {
+            reader,
+            format,
+            title: format!("{}:{}", format.type_name(), path.display()),
+            fold: options.fold,
+            utf8: options.utf8,
+            nul_policy: options.nul,
+            nul_forms: NulForms::new(options.nul),
+            stale,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        self.reader.store().path().unwrap_or(Path::new(""))
+    }
+
+    /// Looks `key` up, folded already, in the forms that the table may use. `key` has one byte of
+    /// room behind it for a NUL.
+    fn lookup_forms(&self, key_and_room: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        for with_nul in self.nul_forms.to_try() {
+            let len = key_and_room.len() - usize::from(!with_nul);
+            let key = key_and_room.get(..len).unwrap_or_default();
+            let found = self
+                .reader
+                .get(key)
+                .map_err(|error| error.in_file(self.path()))?;
+            if let Some(value) = found {
+                self.nul_forms.learn(with_nul);
+                return self.checked(until_nul(value)).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn checked<'v>(&self, value: Cow<'v, [u8]>) -> Result<Cow<'v, [u8]>> {
+        if self.utf8 && std::str::from_utf8(&value).is_err() {
+            let kind = ErrorKind::InvalidUtf8 {
+                value: value.into_owned(),
+            };
+            return Err(Error::new(kind).in_file(self.path()));
+        }
+        Ok(value)
+    }
+}
+
+impl Table for FileTable {
+    fn lookup(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        if self.utf8 && std::str::from_utf8(key).is_err() {
+            return Ok(None);
+        }
+        if key.len() <= SHORT_KEY_LEN && (key.is_ascii() || self.fold != Fold::Unicode) {
+            let mut short = [0; SHORT_KEY_LEN + 1];
+            if let Some(place) = short.get_mut(..key.len()) {
+                place.copy_from_slice(key);
+                if self.fold != Fold::None {
+                    place.make_ascii_lowercase();
+                }
+            }
+            return self.lookup_forms(short.get(..=key.len()).unwrap_or_default());
+        }
+        let mut long = Vec::with_capacity(key.len() + 1);
+        self.fold.fold_into(key, &mut long);
+        long.push(0);
+        self.lookup_forms(&long)
+    }
+
+    fn iter(&self) -> Result<Listing<'_>> {
+        let pairs = self
+            .reader
+            .iter()
+            .map_err(|error| error.in_file(self.path()))?;
+        let wanted = |key: &[u8]| match self.nul_policy {
+            NulPolicy::Auto => true,
+            NulPolicy::With => key.ends_with(b"\0"),
+            NulPolicy::Without => !key.ends_with(b"\0"),
+        };
+        Ok(Box::new(pairs.filter_map(move |pair| match pair {
+            Ok((key, _)) if !wanted(&key) => None,
+            Ok((key, value)) => Some(Ok((until_nul(key), until_nul(value)))),
+            Err(error) => Some(Err(error.in_file(self.path()))),
+        })))
+    }
+
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+
+    fn stale(&self) -> Option<&Stale> {
+        self.stale.as_ref()
+    }
+}
+
+impl FileTable {
+    /// The format of the file.
+    pub fn format(&self) -> FileFormat {
+        self.format
+    }
+}
+
+/// `bytes` up to their first NUL, borrowed if they were.
+fn until_nul(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    match bytes {
+        Cow::Borrowed(bytes) => Cow::Borrowed(strip_nul(bytes)),
+        Cow::Owned(mut bytes) => {
+            bytes.truncate(strip_nul(&bytes).len());
+            Cow::Owned(bytes)
+        }
+    }
+}
+
+/// Whether the source was changed after its table was made, in whole seconds, and longer ago than
+/// the grace. A source that cannot be looked at is no reason for a word.
+fn stale(source: &Path, table: &Path, table_modified: Option<SystemTime>) -> Option<Stale> {
+    let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let changed = seconds(source.metadata().ok()?.modified().ok()?);
+    let now = seconds(SystemTime::now());
+    let is_stale =
+        changed > seconds(table_modified?) && changed < now.saturating_sub(STALE_GRACE.as_secs());
+    is_stale.then(|| Stale {
+        table: table.to_path_buf(),
+        source: source.to_path_buf(),
+    })
+}

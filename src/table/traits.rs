@@ -1,0 +1,51 @@
+//! What every table can do.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use crate::error::Result;
+
+/// A key and its value, without trailing NUL.
+pub type KeyValue<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
+/// All entries of a table; ends after the first error.
+pub type Listing<'a> = Box<dyn Iterator<Item = Result<KeyValue<'a>>> + 'a>;
+
+/// A table that is open for reading. Can be shared between threads as it is.
+pub trait Table: Send + Sync {
+    /// The value of `key`.
+    ///
+    /// There are three answers: `Ok(Some(value))`, found; `Ok(None)`, the table does not hold the
+    /// key; `Err`, it could not be told. The key is text without NUL; case is folded as the table
+    /// was opened to do. The value comes without its NUL, borrowed where the table is in memory.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept the answer from being found; see
+    /// [`Error::is_temporary`](crate::Error::is_temporary).
+    fn lookup(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>>;
+
+    /// All entries in the table's own order, bytes as stored but for the NUL.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read, or its type has no listing (`Unsupported`).
+    fn iter(&self) -> Result<Listing<'_>>;
+
+    /// The table as messages about it name it, for example `hash:transport.db`.
+    fn title(&self) -> String;
+
+    /// For a table in a file that is older than the text it was made from: the two.
+    fn stale(&self) -> Option<&Stale> {
+        None
+    }
+}
+
+/// A table file that is older than the text it was made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// The table file.
+    pub table: PathBuf,
+    /// The source text.
+    pub source: PathBuf,
+}

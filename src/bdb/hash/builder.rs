@@ -120,15 +120,18 @@ impl HashBuilder {
         let sizes = PairSizes::new(format);
         let plan = Plan::new(entries, sizes, self.bucket_count);
         let mut file = FileWriter::new(out, format, plan.bucket_count)?;
+        let mut sortable = Vec::new();
         let mut bucket_entries = Vec::new();
         for bucket in 0..plan.bucket_count {
-            bucket_entries.clear();
+            sortable.clear();
             for &number in plan.bucket(bucket) {
                 if let Some((key, value)) = entries.entry(number) {
-                    bucket_entries.push((key, value));
+                    sortable.push(Sortable::new(key, value, sizes));
                 }
             }
-            bucket_entries.sort_unstable_by(|a, b| sizes.compare(a.0, b.0));
+            sortable.sort_unstable_by(Sortable::compare);
+            bucket_entries.clear();
+            bucket_entries.extend(sortable.iter().map(|entry| (entry.key, entry.value)));
             file.write_bucket(BucketNo(bucket), &bucket_entries, sizes)?;
         }
         file.finish(self, entries.len())
@@ -171,15 +174,52 @@ impl PairSizes {
     fn pair_len(self, key_len: usize, value_len: usize) -> usize {
         self.item_len(key_len) + self.item_len(value_len)
     }
+}
 
-    /// The order of keys in a bucket: on-page keys as Berkeley DB sorts them, then off-page keys.
+/// An entry with what sorting looks at first. The order: on-page keys as Berkeley DB sorts them,
+/// then off-page keys.
+struct Sortable<'e> {
+    off_page: bool,
+    /// The first eight bytes of the key, the first in the highest place. A key that ends earlier
+    /// goes on with 0xff, because it sorts behind every longer key that begins like it.
+    front: u64,
+    key: &'e [u8],
+    value: &'e [u8],
+}
+
+impl<'e> Sortable<'e> {
     #[inline]
-    fn compare(self, a: &[u8], b: &[u8]) -> Ordering {
-        match (self.is_off_page(a.len()), self.is_off_page(b.len())) {
-            (false, false) => compare_on_page(a, b),
-            (true, true) => a.cmp(b),
-            (a_off, b_off) => a_off.cmp(&b_off),
+    fn new(key: &'e [u8], value: &'e [u8], sizes: PairSizes) -> Sortable<'e> {
+        let front = match key.first_chunk::<8>() {
+            Some(front) => *front,
+            None => {
+                let mut front = [0xff; 8];
+                front
+                    .iter_mut()
+                    .zip(key)
+                    .for_each(|(place, byte)| *place = *byte);
+                front
+            }
+        };
+        let off_page = sizes.is_off_page(key.len());
+        Sortable {
+            off_page,
+            front: u64::from_be_bytes(front),
+            key,
+            value,
         }
+    }
+
+    #[inline]
+    fn compare(&self, other: &Sortable<'_>) -> Ordering {
+        let fronts = (self.off_page, self.front).cmp(&(other.off_page, other.front));
+        fronts.then_with(|| {
+            if self.off_page {
+                self.key.cmp(other.key)
+            } else {
+                compare_on_page(self.key, other.key)
+            }
+        })
     }
 }
 
@@ -752,15 +792,36 @@ mod tests {
             checksum: false,
         });
         let long = [b'c'; 134];
-        let mut keys: Vec<(&[u8], &[u8])> = vec![(&long, b""), (b"c", b""), (b"ca", b"")];
-        keys.sort_by(|a, b| sizes.compare(a.0, b.0));
-        assert_eq!(
-            keys.iter().map(|(key, _)| key.len()).collect::<Vec<_>>(),
-            [2, 1, 134]
-        );
+        let mut sorted = [&long[..], b"c", b"ca"].map(|key| Sortable::new(key, b"", sizes));
+        sorted.sort_by(Sortable::compare);
+        let keys = sorted.map(|entry| (entry.key, entry.value));
+        assert_eq!(keys.map(|(key, _)| key.len()), [2, 1, 134]);
         assert_eq!(cut_into_pages(&keys, sizes), [2, 1]);
         assert_eq!(cut_into_pages(&keys[2..], sizes), [1]);
         assert_eq!(cut_into_pages(&[], sizes), [0]);
+    }
+
+    #[test]
+    fn the_fast_comparison_is_the_comparison() {
+        let sizes = PairSizes::new(PageFormat {
+            size: PageSize::new(512).unwrap(),
+            order: ByteOrder::Little,
+            checksum: false,
+        });
+        let pieces: [&[u8]; 5] = [b"", b"\0", b"a", b"\xff", b"\xff\xff"];
+        let mut keys = Vec::new();
+        for start in ["", "abcde", "abcdefg", "abcdefgh"] {
+            for (x, y) in pieces
+                .iter()
+                .flat_map(|x| pieces.iter().map(move |y| (x, y)))
+            {
+                keys.push([start.as_bytes(), x, y].concat());
+            }
+        }
+        for (a, b) in keys.iter().flat_map(|a| keys.iter().map(move |b| (a, b))) {
+            let (x, y) = (Sortable::new(a, b"", sizes), Sortable::new(b, b"", sizes));
+            assert_eq!(x.compare(&y), compare_on_page(a, b), "{a:?} {b:?}");
+        }
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub(crate) const DUPLICATES_AS_KEY: &str = "a key cannot be a set of duplicates"
 /// The pairs of a page, in index order. Ends after the first error.
 pub struct Pairs<'p, 'a> {
     page: &'p Page<'a>,
-    index: std::slice::ChunksExact<'p, u8>,
+    /// Index entries from `slot` on.
+    index: &'p [u8],
     lowest: usize,
     end: usize,
     slot: u16,
@@ -58,7 +59,7 @@ impl<'p, 'a> Pairs<'p, 'a> {
         }
         Ok(Pairs {
             page,
-            index: index.chunks_exact(4),
+            index,
             lowest: page.lowest_item()?,
             end: page.format().size.bytes(),
             slot: 0,
@@ -74,11 +75,7 @@ impl<'p, 'a> Pairs<'p, 'a> {
     pub fn resume(page: &'p Page<'a>, position: Position) -> Result<Pairs<'p, 'a>> {
         let mut pairs = Pairs::new(page)?;
         let done = 2 * usize::from(position.slot);
-        pairs.index = page
-            .index()?
-            .get(done..)
-            .unwrap_or_default()
-            .chunks_exact(4);
+        pairs.index = page.index()?.get(done..).unwrap_or_default();
         pairs.slot = position.slot;
         pairs.end = position.end;
         Ok(pairs)
@@ -93,10 +90,46 @@ impl<'p, 'a> Pairs<'p, 'a> {
         }
     }
 
+    /// The pair whose on-page key is `key`, found by halving, if it is where the order of the page
+    /// puts it. `None` proves nothing: the page may be unsorted, mixed with off-page keys, or
+    /// damaged. [`Pairs::find`] tells.
+    #[inline]
+    pub fn find_sorted(&self, key: &[u8]) -> Option<Pair> {
+        let (bytes, order) = (self.page.bytes(), self.page.format().order);
+        let index = self.index;
+        let (mut low, mut high) = (0, index.len() / 4);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let start = usize::from(order.u16(index, 4 * middle)?);
+            let end = match middle {
+                0 => self.end,
+                _ => usize::from(order.u16(index, 4 * middle - 2)?),
+            };
+            let (&HASH_ON_PAGE, probe) = bytes.get(start..end)?.split_first()? else {
+                return None;
+            };
+            match compare_on_page(probe, key) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => {
+                    let value = usize::from(order.u16(index, 4 * middle + 2)?);
+                    let slot = self.slot + u16::try_from(2 * middle).ok()?;
+                    let inside = value >= self.lowest && value < start;
+                    return inside.then_some(Pair {
+                        slot,
+                        key: start..end,
+                        value: value..start,
+                    });
+                }
+            }
+        }
+        None
+    }
+
     /// The next pair whose key is `key`, or whose key lies off the page and has to be looked at
     /// there; `None` at the end of the page.
     ///
-    /// One pass that looks at lengths first. It needs no order, so it is right on unsorted pages,
+    /// Goes through all pairs, lengths first. It needs no order, so it is right on unsorted pages,
     /// on pages that mix on-page and off-page keys, and on pages that a defect left unsorted.
     ///
     /// # Errors
@@ -132,7 +165,7 @@ impl<'p, 'a> Pairs<'p, 'a> {
     /// `Corrupt` when one of its items does not lie where it must.
     #[inline]
     pub fn next_pair(&mut self) -> Result<Option<Pair>> {
-        let Some(entry) = self.index.next() else {
+        let Some((entry, rest)) = self.index.split_first_chunk::<4>() else {
             return Ok(None);
         };
         let order = self.page.format().order;
@@ -149,6 +182,7 @@ impl<'p, 'a> Pairs<'p, 'a> {
             key: key..self.end,
             value: value..key,
         };
+        self.index = rest;
         self.end = value;
         self.slot = slot.saturating_add(2);
         Ok(Some(pair))

@@ -189,6 +189,12 @@ impl<'a> Look<'a> {
 
     fn find_on(&self, page: &Page<'a>, key: &[u8]) -> Result<Option<Cow<'a, [u8]>>> {
         let mut pairs = Pairs::new(page)?;
+        // Most lookups that find something end here; the rest look at every key.
+        if page.kind() == PageKind::HashSorted
+            && let Some(pair) = pairs.find_sorted(key)
+        {
+            return self.value(page, &pairs, &pair).map(Some);
+        }
         while let Some(candidate) = pairs.find(key)? {
             let pair = match candidate {
                 Candidate::Hit(pair) => pair,

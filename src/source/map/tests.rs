@@ -259,9 +259,6 @@ proptest! {
         let (found, _) = read(text.as_slice(), false);
         for (key, value, _) in found {
             prop_assert!(!key.is_empty() && !value.is_empty());
-            if key[0] == b'#' {
-                continue;
-            }
             let line = [key.as_slice(), b"\t", &value].concat();
             prop_assert_eq!(read(line.as_slice(), false).0, vec![(key, value, 1)]);
         }

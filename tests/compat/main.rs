@@ -1,0 +1,1 @@
+//! Ours next to the original.

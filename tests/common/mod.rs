@@ -230,6 +230,11 @@ impl<'a> Run<'a> {
         self
     }
 
+    /// The path of the program, to hand it to a script.
+    pub(crate) fn program(&self) -> OsString {
+        self.words.first().cloned().unwrap_or_default()
+    }
+
     /// What the program reads; nothing at first.
     pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
@@ -334,19 +339,24 @@ impl Running {
 
     /// Ends it with SIGKILL, by its process id, together with what it started itself.
     pub(crate) fn kill(&mut self) {
-        if self.is_running() {
+        if !self.is_over() {
+            // The number cannot belong to anything else: it is free again only when the program is
+            // reaped and the last process of its group, which holds a pipe to us, is gone.
             let group = Pid::from_raw(i32::try_from(self.child.id()).expect("pids are small"));
-            // It may end by itself meanwhile; it is not reaped before `finish`, so the number
-            // cannot belong to anything else.
             let _ = killpg(group, Signal::SIGKILL);
         }
+    }
+
+    /// Whether the program and all that write to the same pipes have ended.
+    fn is_over(&mut self) -> bool {
+        !self.is_running() && self.stdout.is_finished() && self.stderr.is_finished()
     }
 
     /// Waits for its end.
     pub(crate) fn finish(mut self) -> Outcome {
         let mut late = false;
         let mut pause = Duration::from_micros(200);
-        while self.is_running() {
+        while !self.is_over() {
             if !late && self.started.elapsed() > self.limit {
                 self.kill();
                 late = true;

@@ -80,7 +80,7 @@ fn odd_sources_give_the_originals_mode_and_files() {
     for script in [
         // Not a regular file: its mode does not count.
         "mkfifo -m 600 t; (printf 'k v\\n' > t) & \"$0\" hash:t; stat -c %a t.db
-         kill $! 2> no; true",
+         kill $! 2> /dev/null; true",
         // A link as source counts with its target's mode; the table is next to the link.
         "mkdir d; printf 'k v\\n' > d/s; chmod 600 d/s; ln -s d/s t; \"$0\" hash:t
          stat -c '%n %a' t.db; ls d",

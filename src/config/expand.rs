@@ -31,6 +31,8 @@ const NESTING_MAX: u32 = 100;
 /// How many bytes of text an expansion may go through. Doubling (`a = $b$b`, `b = $c$c`, ..)
 /// would otherwise take forever within the nesting limit. It bounds the result as well.
 const WORK_MAX: usize = 16 << 20;
+/// What an operator is read from: more than there are operators, which matters in errors.
+const OPERATOR_BYTES: &[u8] = b"!%&*+-/<=>?|~";
 /// How much of the text behind an error is shown, in bytes.
 const SHOWN_AFTER_LEN: usize = 20;
 
@@ -170,7 +172,7 @@ impl<'c, F: Fn(&[u8]) -> Option<&'c [u8]>> Expander<F> {
     fn comparison<'t>(&mut self, text: &'t [u8], depth: u32) -> Result<(bool, &'t [u8])> {
         let (left, rest) = braced(text)?;
         let rest = trim_start(rest);
-        let operator_len = run(rest, |b| b"=!<>".contains(&b));
+        let operator_len = run(rest, |b| OPERATOR_BYTES.contains(&b));
         let (operator, behind) = rest.split_at_checked(operator_len).unwrap_or((rest, &[]));
         let Some(accepts) = accepted_by(operator) else {
             return Err(misplaced(

@@ -180,7 +180,10 @@ impl<R: Read> LogicalLines<R> {
             }
             if self.joined.first().copied().is_some_and(is_blank) {
                 let text = self.joined.get(..len).unwrap_or_default().to_vec();
-                report(WarningKind::LeadingBlank { text });
+                report(WarningKind::LeadingBlank {
+                    text,
+                    len: self.joined.len(),
+                });
                 continue;
             }
             self.current = Current::Joined { len };

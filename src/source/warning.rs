@@ -30,6 +30,8 @@ pub enum WarningKind {
     LeadingBlank {
         /// The whole line.
         text: Vec<u8>,
+        /// The line's length in bytes, with what follows a NUL.
+        len: usize,
     },
     /// It contains a NUL; what follows the NUL is not read.
     TextAfterNul,
@@ -69,15 +71,13 @@ impl Warning {
     /// sequence. Whoever shows it to people has to make it harmless first.
     pub fn message(&self) -> Vec<u8> {
         let mut message = self.file.as_os_str().as_bytes().to_vec();
-        if let WarningKind::LeadingBlank { text } = &self.kind {
-            let (shown, dots) = match text.get(..LEADING_BLANK_QUOTE_MAX) {
-                Some(shown) if shown.len() < text.len() => (shown, "..."),
-                _ => (text.as_slice(), ""),
-            };
+        if let WarningKind::LeadingBlank { text, len } = &self.kind {
+            let shown = text.get(..LEADING_BLANK_QUOTE_MAX).unwrap_or(text);
+            // By the length with NUL and all, even when the text shown is short.
+            let is_cut = *len > LEADING_BLANK_QUOTE_MAX;
             message.extend(b": logical line must not start with whitespace: \"");
             message.extend(shown);
-            message.extend(dots.as_bytes());
-            message.push(b'"');
+            message.extend(if is_cut { b"...\"".as_slice() } else { b"\"" });
             return message;
         }
         message.extend(format!(", line {}", self.first).as_bytes());
@@ -138,6 +138,7 @@ mod tests {
             (
                 WarningKind::LeadingBlank {
                     text: text("  123456789012345678901234567 "),
+                    len: 30,
                 },
                 "t: logical line must not start with whitespace: \
                  \"  123456789012345678901234567 \"",
@@ -145,6 +146,7 @@ mod tests {
             (
                 WarningKind::LeadingBlank {
                     text: text("  12345678901234567890123456789"),
+                    len: 31,
                 },
                 "t: logical line must not start with whitespace: \
                  \"  1234567890123456789012345678...\"",

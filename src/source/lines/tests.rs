@@ -103,6 +103,14 @@ fn the_rules_one_by_one() {
                 "t: logical line must not start with whitespace: \"  \"",
             ],
         ),
+        (
+            b"  abc\0ddddddddddddddddddddddddddddddddd\n",
+            &[],
+            &[
+                "t, line 1: text after null byte may be ignored",
+                "t: logical line must not start with whitespace: \"  abc...\"",
+            ],
+        ),
         // In a comment it harms nobody.
         (b"# \0\na 1\nb 2\n", &[("a 1", 2, 2), ("b 2", 3, 3)], &[]),
     ];

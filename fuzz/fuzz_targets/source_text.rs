@@ -1,4 +1,7 @@
 //! Any bytes as a postmap source.
+//!
+//! `cargo +nightly fuzz run -s none source_text fuzz/corpus/source_text fuzz/seeds/source_text`.
+//! The code has nothing unsafe, and without the address sanitizer it runs seven times as fast.
 #![no_main]
 
 use std::io::Read;

@@ -176,6 +176,8 @@ impl Request {
                         ..request
                     });
                 }
+                // Without -h or -b it means nothing.
+                b'U' => {}
                 letter => request.missing.push(letter),
             }
         }

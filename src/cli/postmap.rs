@@ -148,10 +148,10 @@ impl<'r> Work<'r> {
     fn new(program: &'r mut Program, request: &'r Request) -> Result<Work<'r>, Fatal> {
         let config = load_config(program, request)?;
         let mut warn = |text: Vec<u8>| program.warning(&text);
+        let smtputf8 = config.smtputf8_enable(&mut warn).map_err(|e| failure(&e))?;
         let default_type = config
             .default_database_type(&mut warn)
             .map_err(|e| failure(&e))?;
-        let smtputf8 = config.smtputf8_enable(&mut warn).map_err(|e| failure(&e))?;
         if let Some(&letter) = request.missing.first() {
             return Err(not_yet(program, &format!("-{}", char::from(letter))));
         }

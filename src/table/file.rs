@@ -10,7 +10,7 @@ use crate::entries::Entries;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::WriteAt;
 use crate::file::store::Store;
-use crate::key::{Fold, NulForms, NulPolicy, strip_nul};
+use crate::key::{Fold, NulForms, strip_nul};
 use crate::table::open::OpenOptions;
 use crate::table::spec::TableSpec;
 use crate::table::traits::{Listing, Stale, Table};
@@ -66,7 +66,6 @@ pub struct FileTable {
     title: String,
     fold: Fold,
     utf8: bool,
-    nul_policy: NulPolicy,
     nul_forms: NulForms,
     stale: Option<Stale>,
 }
@@ -96,7 +95,6 @@ impl FileTable {
             title: format!("{}:{}", format.type_name(), path.display()),
             fold: options.fold,
             utf8: options.utf8,
-            nul_policy: options.nul,
             nul_forms: NulForms::new(options.nul),
             stale,
         })
@@ -161,15 +159,10 @@ impl Table for FileTable {
             .reader
             .iter()
             .map_err(|error| error.in_file(self.path()))?;
-        let wanted = |key: &[u8]| match self.nul_policy {
-            NulPolicy::Auto => true,
-            NulPolicy::With => key.ends_with(b"\0"),
-            NulPolicy::Without => !key.ends_with(b"\0"),
-        };
-        Ok(Box::new(pairs.filter_map(move |pair| match pair {
-            Ok((key, _)) if !wanted(&key) => None,
-            Ok((key, value)) => Some(Ok((until_nul(key), until_nul(value)))),
-            Err(error) => Some(Err(error.in_file(self.path()))),
+        // Both forms of keys are listed, whatever form lookups are limited to.
+        Ok(Box::new(pairs.map(move |pair| {
+            let (key, value) = pair.map_err(|error| error.in_file(self.path()))?;
+            Ok((until_nul(key), until_nul(value)))
         })))
     }
 

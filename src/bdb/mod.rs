@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`meta`] | page 0: which kind of file, version, byte order, page size, where things are |
 //! | [`page`] | the header and the index of every other page; [`page::Pages`] fetches them |
+//! | `page_buf` | composing pages |
 //! | [`item`] | what an index entry points at |
 //! | `overflow` | chains of pages that hold one long key or value |
 //! | `duplicate` | several values under one key, which Postfix never writes |
@@ -27,6 +28,7 @@ pub mod item;
 pub mod meta;
 mod overflow;
 pub mod page;
+mod page_buf;
 
 use std::fmt;
 

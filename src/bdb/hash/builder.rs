@@ -29,7 +29,6 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::bdb::hash::bucket::{Addressing, GROUP_COUNT, group};
 use crate::bdb::hash::function::HashFunction;
-use crate::bdb::hash::page_buf::{HashPageBuf, Links, overflow_page};
 use crate::bdb::hash::pairs::compare_on_page;
 use crate::bdb::item::{HASH_OFF_PAGE_LEN, HASH_ON_PAGE, OffPage, hash_off_page};
 use crate::bdb::meta::{
@@ -38,6 +37,7 @@ use crate::bdb::meta::{
     META_TYPE_OFFSET, PAGE_SIZE_OFFSET, SPARES_OFFSET, UID_LEN, UID_OFFSET, VERSION_OFFSET,
 };
 use crate::bdb::page::{LSN_OFFSET, PageFormat};
+use crate::bdb::page_buf::{HashPageBuf, Links, overflow_page};
 use crate::bdb::{BucketNo, PageNo, PageSize};
 use crate::entries::Entries;
 use crate::error::{Error, ErrorKind, Result};
@@ -476,7 +476,7 @@ impl<'o> FileWriter<'o> {
                 next: PageNo(next),
             };
             let page = self.behind.page(self.format.size.bytes(), self.out)?;
-            overflow_page(page, self.format.order, links, part);
+            overflow_page(page, self.format, links, part);
             number += 1;
         }
         Ok(())

@@ -11,7 +11,6 @@
 pub mod bucket;
 pub mod builder;
 pub mod function;
-mod page_buf;
 pub mod pairs;
 pub mod reader;
 

@@ -89,8 +89,8 @@ impl Error {
         }))
     }
 
-    /// The operating system refused `action` on `path`.
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Error {
+    /// The operating system refused `action` ("open", "read", "write", ...) on `path`.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Error {
         Error(Box::new(Inner {
             kind: ErrorKind::Io { action },
             path: Some(path.into()),

@@ -138,8 +138,11 @@ pub struct HashMeta {
     pub version: u32,
     /// Page size, byte order, checksums.
     pub format: PageFormat,
-    /// The number of pages, the meta page included.
+    /// The number of pages that belong to the database, the meta page included.
     pub page_count: u32,
+    /// The number of pages of the file. More than `page_count` when an update was interrupted
+    /// before it had written the meta page.
+    pub file_page_count: u32,
     /// The first page of the free list, 0 for none. Not checked: readers do not need it.
     pub free: u32,
     /// Buckets and their pages.
@@ -217,15 +220,20 @@ impl HashMeta {
         if checksum_flag && checksum(page0, META_CHECKSUM_OFFSET) != field(META_CHECKSUM_OFFSET)? {
             return defect("checksum is wrong".into());
         }
-        let page_count = page_count(file_len, format.size)?;
+        let file_page_count = page_count(file_len, format.size)?;
         // Before version 8 the field was missing or not kept.
-        let last_page = field(LAST_PAGE_OFFSET)?;
+        let last_page = if version >= 8 {
+            field(LAST_PAGE_OFFSET)?
+        } else {
+            file_page_count - 1
+        };
         // Files that went through Berkeley DB's upgrade program say one too many.
-        if version >= 8 && last_page != page_count - 1 && last_page != page_count {
+        if last_page == 0 || last_page > file_page_count {
             return defect(format!(
-                "last page is said to be {last_page}, but the file has {page_count} pages"
+                "last page is said to be {last_page}, but the file has {file_page_count} pages"
             ));
         }
+        let page_count = file_page_count.min(last_page + 1);
 
         let duplicates = check_flags(field(flags_offset)?)?;
         let hash_field = |at: usize| field(hash_offset + (at - MAX_BUCKET_OFFSET));
@@ -258,6 +266,7 @@ impl HashMeta {
             version,
             format,
             page_count,
+            file_page_count,
             free: field(FREE_OFFSET)?,
             addressing,
             fill_factor: hash_field(FILL_FACTOR_OFFSET)?,
@@ -316,6 +325,19 @@ fn check_flags(flags: u32) -> Result<bool> {
         )));
     }
     Ok(flags != 0)
+}
+
+/// Brings the checksum of a meta page up to date, if the file has checksums.
+pub(crate) fn seal(page0: &mut [u8], format: PageFormat) {
+    if format.checksum
+        && let Some(covered) = page0.get_mut(..META_LEN)
+    {
+        let sum = checksum(covered, META_CHECKSUM_OFFSET);
+        format
+            .order
+            .put_u32(covered, META_CHECKSUM_OFFSET, sum)
+            .expect("the field is covered");
+    }
 }
 
 /// How many pages of `size` a file of `file_len` bytes has.

@@ -9,6 +9,7 @@
 //! | [`meta`] | page 0: which kind of file, version, byte order, page size, where things are |
 //! | [`page`] | the header and the index of every other page; [`page::Pages`] fetches them |
 //! | `page_buf` | composing pages |
+//! | `pager` | in-place updates: new pages, and the order of writes |
 //! | [`item`] | what an index entry points at |
 //! | `overflow` | chains of pages that hold one long key or value |
 //! | `duplicate` | several values under one key, which Postfix never writes |
@@ -29,6 +30,7 @@ pub mod meta;
 mod overflow;
 pub mod page;
 mod page_buf;
+pub(crate) mod pager;
 
 use std::fmt;
 

@@ -120,3 +120,20 @@ pub(crate) fn equals(pages: &Pages<'_>, item: OffPage, bytes: &[u8]) -> Result<b
     }
     Ok(rest.is_empty())
 }
+
+/// The pages of the item's chain, in order, about to be freed. A page in `freed` belongs to
+/// another item too.
+pub(crate) fn pages(pages: &Pages<'_>, item: OffPage, freed: &mut PageSet) -> Result<Vec<PageNo>> {
+    let mut parts = Parts::new(pages, item)?;
+    let mut numbers = Vec::new();
+    while let Some((number, _)) = parts.next_part()? {
+        if !freed.insert(number) {
+            return Err(Error::corrupt_page(
+                number.0,
+                "overflow page belongs to two items",
+            ));
+        }
+        numbers.push(number);
+    }
+    Ok(numbers)
+}

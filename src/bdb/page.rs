@@ -75,6 +75,12 @@ impl PageKind {
         }
     }
 
+    /// Whether the page holds pairs of a hash bucket.
+    #[inline]
+    pub fn is_hash(self) -> bool {
+        matches!(self, PageKind::HashSorted | PageKind::HashUnsorted)
+    }
+
     /// The type byte.
     pub fn byte(self) -> u8 {
         match self {
@@ -181,9 +187,14 @@ impl<'a> Pages<'a> {
     #[inline]
     pub fn page_or_blank(&self, number: PageNo) -> Result<Option<Page<'a>>> {
         if number == PageNo::NONE || number.0 >= self.count {
-            let what = format!("no such page, the file has pages 1 to {}", self.count - 1);
+            let what = format!("no such page, the last is {}", self.count - 1);
             return Err(Error::corrupt_page(number.0, what));
         }
+        self.any_page(number)
+    }
+
+    /// As [`Pages::page_or_blank`], also for pages that the meta page does not know of.
+    pub(crate) fn any_page(&self, number: PageNo) -> Result<Option<Page<'a>>> {
         let size = self.format.size.bytes();
         let offset = u64::from(number.0) * size as u64;
         let Some(bytes) = self.session.read(offset, size)? else {

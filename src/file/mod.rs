@@ -3,7 +3,7 @@
 //!
 //! * [`store`]: a table's bytes, in memory, by positioned reads or mapped
 //! * [`lock`]: `flock` and whole-file record locks as guards, and locking the file a name stands for
-//! * [`WriteAt`]: where a file in the making is written to
+//! * [`WriteAt`], [`UpdateAt`]: where a file in the making, or an update, is written to
 //! * [`replace`]: write a new table beside the old one and rename, so that readers see old or new
 //! * [`signals`]: hold back the signals that would end the process half-way
 //! * [`privilege`]: act as the owner of a source file
@@ -17,7 +17,7 @@ pub mod signals;
 pub mod store;
 mod write_at;
 
-pub use write_at::WriteAt;
+pub use write_at::{UpdateAt, WriteAt};
 
 #[cfg(test)]
 mod testing;

@@ -152,6 +152,24 @@ impl Store {
         })
     }
 
+    /// A table that the caller has open and locked for as long as the store lives, read by
+    /// position. `path` is what messages call it.
+    ///
+    /// Errors: action "read".
+    pub fn of_locked(file: File, path: &Path) -> Result<Store> {
+        let state = file
+            .metadata()
+            .and_then(|metadata| FileState::of(&metadata));
+        let state = state.map_err(|error| Error::io("read", path, error))?;
+        // The caller's lock counts as a session that never ends.
+        let sessions = Mutex::new(1);
+        Ok(Store {
+            bytes: Bytes::Positioned(Positioned { file, sessions }),
+            path: Some(path.to_path_buf()),
+            state: Some(state),
+        })
+    }
+
     /// A table that is in memory already.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Store {
         Store {

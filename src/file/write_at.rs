@@ -12,6 +12,23 @@ pub trait WriteAt {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()>;
 }
 
+/// A file that is updated in place, in an order that matters.
+pub trait UpdateAt: WriteAt {
+    /// Sets the length of the file in bytes; what is new reads as zeros.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the length from being set.
+    fn set_file_len(&mut self, len: u64) -> Result<()>;
+
+    /// Returns when everything written so far would survive a crash of the machine.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the bytes from being safe.
+    fn sync(&mut self) -> Result<()>;
+}
+
 /// A file in memory. Bytes that were skipped are zero.
 impl WriteAt for Vec<u8> {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
@@ -23,6 +40,20 @@ impl WriteAt for Vec<u8> {
             .get_mut(start..start + bytes.len())
             .expect("resized just now");
         place.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl UpdateAt for Vec<u8> {
+    fn set_file_len(&mut self, len: u64) -> Result<()> {
+        self.resize(
+            usize::try_from(len).expect("lengths in memory fit in memory"),
+            0,
+        );
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
         Ok(())
     }
 }

@@ -9,3 +9,4 @@ mod corrupt;
 mod examples;
 mod formats;
 mod replace;
+mod updates;

@@ -24,6 +24,16 @@ pub fn group(bucket: BucketNo) -> usize {
     32 - bucket.0.leading_zeros() as usize
 }
 
+/// The mask that covers all buckets up to the next power of two, for a table with this highest
+/// bucket.
+#[inline]
+pub fn high_mask(max_bucket: u32) -> u32 {
+    // A table has two buckets at least, so there is a bit.
+    u32::MAX
+        .checked_shr(max_bucket.leading_zeros())
+        .unwrap_or(0)
+}
+
 /// Which buckets exist and where their pages are: `max_bucket`, the masks derived from it, and the
 /// spare table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +48,7 @@ impl Addressing {
     /// The mask that covers all buckets up to the next power of two (`high_mask`).
     #[inline]
     pub fn high_mask(&self) -> u32 {
-        // max_bucket >= 1, so there is at least one bit.
-        u32::MAX
-            .checked_shr(self.max_bucket.leading_zeros())
-            .unwrap_or(0)
+        high_mask(self.max_bucket)
     }
 
     /// The mask for hash values that `high_mask` sends past `max_bucket` (`low_mask`).

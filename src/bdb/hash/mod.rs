@@ -6,6 +6,7 @@
 //! | [`bucket`] | hash value to bucket, bucket to page |
 //! | [`pairs`] | the key/value pairs of one page and their order |
 //! | [`reader`] | look up, list |
+//! | [`updater`] | put, replace and delete in place |
 //! | [`builder`] | write a whole file from its entries |
 
 pub mod bucket;
@@ -13,6 +14,8 @@ pub mod builder;
 pub mod function;
 pub mod pairs;
 pub mod reader;
+pub mod updater;
 
 pub use builder::HashBuilder;
 pub use reader::HashReader;
+pub use updater::{HashUpdater, OnExisting, Put};

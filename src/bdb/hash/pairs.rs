@@ -29,6 +29,13 @@ pub struct Position {
     end: usize,
 }
 
+impl Position {
+    /// Where the lowest item passed so far begins; the end of the page before the first.
+    pub fn lowest_item(self) -> usize {
+        self.end
+    }
+}
+
 pub(crate) const DUPLICATES_AS_KEY: &str = "a key cannot be a set of duplicates";
 
 /// The pairs of a page, in index order. Ends after the first error.
@@ -237,6 +244,16 @@ pub fn compare_on_page(a: &[u8], b: &[u8]) -> Ordering {
     match (a.get(..common), b.get(..common)) {
         (Some(x), Some(y)) => x.cmp(y).then(b.len().cmp(&a.len())),
         _ => Ordering::Equal,
+    }
+}
+
+/// The order of any two keys of a page, told whether each lies off the page: as
+/// [`compare_on_page`] for two on-page keys, else the shorter first.
+pub(crate) fn compare_keys(a: &[u8], a_off_page: bool, b: &[u8], b_off_page: bool) -> Ordering {
+    if a_off_page || b_off_page {
+        a.cmp(b)
+    } else {
+        compare_on_page(a, b)
     }
 }
 

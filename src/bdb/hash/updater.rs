@@ -1,0 +1,788 @@
+//! Changes hash files in place: put, replace, delete.
+//!
+//! An update is worked out in memory on the buckets it touches: their pages are taken apart into
+//! pairs, and put together anew when the update is written. The order of writing, and what an
+//! interruption can leave, is told in [`pager`](crate::bdb::pager); this file keeps its two rules:
+//! a pair that must leave its page goes to a **new** page, and the pages of a chain are written
+//! from the last to the first.
+//!
+//! Pages are composed by the same rules as in the builder: sorted, nothing but zeros between index
+//! and items, off-page keys and on-page keys apart.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::bdb::hash::bucket::{Addressing, group, high_mask};
+use crate::bdb::hash::function::HashFunction;
+use crate::bdb::hash::pairs::{DUPLICATES_AS_KEY, Pairs, compare_keys};
+use crate::bdb::hash::reader::{Chain, HashReader, Look};
+use crate::bdb::item::{HASH_OFF_PAGE_LEN, HASH_ON_PAGE, HashItem, OffPage, hash_off_page};
+use crate::bdb::meta::{
+    ELEMENT_COUNT_OFFSET, HIGH_MASK_OFFSET, LOW_MASK_OFFSET, MAX_BUCKET_OFFSET, SPARES_OFFSET,
+};
+use crate::bdb::page::{Page, PageFormat, PageKind, PageSet};
+use crate::bdb::page_buf::{HashPageBuf, Links};
+use crate::bdb::pager::Pager;
+use crate::bdb::{BucketNo, PageNo, overflow};
+use crate::error::{Error, Result};
+use crate::file::UpdateAt;
+use crate::file::store::Store;
+
+/// The most that the element counter may say.
+const ELEMENT_COUNT_MAX: u32 = 1 << 31;
+
+/// What [`HashUpdater::put`] does about a key that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnExisting {
+    /// The old value stays.
+    Keep,
+    /// The new value takes its place.
+    Replace,
+}
+
+/// What became of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Its key was new.
+    Inserted,
+    /// Its key was there, the old value stayed.
+    Kept,
+    /// Its key was there, its value is now the new one.
+    Replaced,
+}
+
+/// An update of a hash file. Nothing is written before [`HashUpdater::commit`].
+///
+/// ```
+/// use rpostmap::bdb::hash::{HashBuilder, HashReader, HashUpdater, OnExisting, Put};
+/// use rpostmap::entries::Entries;
+/// use rpostmap::file::store::Store;
+///
+/// let mut file = Vec::new();
+/// HashBuilder::new().build(&Entries::new(), &mut file)?;
+///
+/// let mut update = HashUpdater::new(Store::from_bytes(file.clone()))?;
+/// assert_eq!(update.put(b"key", b"value", OnExisting::Keep)?, Put::Inserted);
+/// assert_eq!(update.put(b"key", b"other", OnExisting::Keep)?, Put::Kept);
+/// update.commit(&mut file)?;
+///
+/// let reader = HashReader::new(Store::from_bytes(file))?;
+/// assert_eq!(reader.get(b"key")?.as_deref(), Some(&b"value"[..]));
+/// # Ok::<(), rpostmap::Error>(())
+/// ```
+pub struct HashUpdater {
+    old: HashReader,
+    function: HashFunction,
+    addressing: Addressing,
+    element_count: u32,
+    pager: Pager,
+    /// The buckets touched so far.
+    buckets: BTreeMap<u32, Bucket>,
+    /// Pages of chains, and overflow pages of keys, that were read.
+    seen: PageSet,
+    /// Overflow pages of the file that were freed.
+    freed: PageSet,
+    /// Keys that were deleted and not put again.
+    deleted: BTreeSet<Vec<u8>>,
+    changed: bool,
+}
+
+/// A bucket taken apart. There is always a first page.
+#[derive(Default)]
+struct Bucket {
+    pages: Vec<ChainPage>,
+}
+
+struct ChainPage {
+    number: PageNo,
+    /// The links as the file has them; `None` for a page that is not written yet.
+    links: Option<(PageNo, PageNo)>,
+    pairs: Vec<Pair>,
+    /// Whether the pairs are in order, as on all pages but those of old versions.
+    sorted: bool,
+    /// Whether the pairs differ from those in the file.
+    changed: bool,
+}
+
+struct Pair {
+    /// The key's bytes, wherever they lie.
+    key: Vec<u8>,
+    /// Where the key lies when it is not on the page.
+    key_item: Option<OffPage>,
+    value: Value,
+}
+
+enum Value {
+    OnPage(Vec<u8>),
+    OffPage(OffPage),
+}
+
+impl Pair {
+    /// The bytes the pair takes on its page, index entries included.
+    fn len(&self) -> usize {
+        let key = item_len(self.key_item.is_some(), self.key.len());
+        key + self.value.len()
+    }
+}
+
+impl Value {
+    fn len(&self) -> usize {
+        match self {
+            Value::OnPage(value) => item_len(false, value.len()),
+            Value::OffPage(_) => item_len(true, 0),
+        }
+    }
+}
+
+/// The bytes an item takes on its page, its index entry included.
+fn item_len(off_page: bool, len: usize) -> usize {
+    2 + if off_page { HASH_OFF_PAGE_LEN } else { 1 + len }
+}
+
+impl ChainPage {
+    fn new(number: PageNo) -> ChainPage {
+        ChainPage {
+            number,
+            links: None,
+            pairs: Vec::new(),
+            sorted: true,
+            changed: true,
+        }
+    }
+
+    fn used(&self) -> usize {
+        self.pairs.iter().map(Pair::len).sum()
+    }
+
+    /// Whether the page has room for the pair and no key of the other kind: on one page with a
+    /// prefix of itself an off-page key gets lost by Berkeley DB.
+    fn takes(&self, pair: &Pair, room: usize) -> bool {
+        let off_page = pair.key_item.is_some();
+        self.used() + pair.len() <= room
+            && self
+                .pairs
+                .iter()
+                .all(|other| other.key_item.is_some() == off_page)
+    }
+
+    fn sort(&mut self) {
+        if !self.sorted {
+            self.pairs.sort_by(compare);
+            self.sorted = true;
+        }
+    }
+
+    /// The page as it is written.
+    fn compose(&mut self, format: PageFormat, prev: PageNo, next: PageNo) -> Vec<u8> {
+        self.sort();
+        let mut bytes = vec![0; format.size.bytes()];
+        let mut page = HashPageBuf::new(&mut bytes, format);
+        for pair in &self.pairs {
+            push(&mut page, pair, format.order);
+        }
+        page.finish(Links {
+            number: self.number,
+            prev,
+            next,
+        });
+        bytes
+    }
+
+    fn insert(&mut self, pair: Pair) {
+        self.sort();
+        let after = |other: &Pair| compare(other, &pair).is_gt();
+        let at = self
+            .pairs
+            .iter()
+            .position(after)
+            .unwrap_or(self.pairs.len());
+        self.pairs.insert(at, pair);
+        self.changed = true;
+    }
+}
+
+fn compare(a: &Pair, b: &Pair) -> std::cmp::Ordering {
+    compare_keys(&a.key, a.key_item.is_some(), &b.key, b.key_item.is_some())
+}
+
+impl HashUpdater {
+    /// Begins an update of the hash file that `store` holds. The file must not change until the
+    /// update is written or dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`HashReader::new`]; `Unsupported` for a file that can only be read: of version 6, 7 or
+    /// 10, with several values for a key, or with a hash function of its own; `Corrupt` when an
+    /// interrupted update left keys behind the end of the file.
+    pub fn new(store: Store) -> Result<HashUpdater> {
+        let old = HashReader::new(store)?;
+        let meta = old.meta().clone();
+        if !matches!(meta.version, 8 | 9) {
+            let what = format!("update of Berkeley DB hash version {}", meta.version);
+            return Err(Error::unsupported(what));
+        }
+        if meta.duplicates {
+            let what = "update of a Berkeley DB file with several values for a key";
+            return Err(Error::unsupported(what));
+        }
+        let Some(function) = meta.function else {
+            let what = "update of a Berkeley DB file with a hash function of its own";
+            return Err(Error::unsupported(what));
+        };
+        old.look()?.check_nothing_behind_end(function)?;
+        Ok(HashUpdater {
+            function,
+            pager: Pager::new(meta.format, meta.page_count, PageNo(meta.free)),
+            seen: PageSet::new(meta.page_count),
+            freed: PageSet::new(meta.page_count),
+            deleted: BTreeSet::new(),
+            element_count: meta.element_count,
+            addressing: meta.addressing,
+            buckets: BTreeMap::new(),
+            changed: false,
+            old,
+        })
+    }
+
+    /// The file as it was when the update began.
+    pub fn old(&self) -> &HashReader {
+        &self.old
+    }
+
+    /// The value of `key` as the update has it by now.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when the bucket is damaged; `Io` when it cannot be read.
+    pub fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let Some((bucket, page, at)) = self.find(key)? else {
+            return Ok(None);
+        };
+        let page = self.bucket(bucket).pages.get(page);
+        let item = match page
+            .and_then(|page| page.pairs.get(at))
+            .map(|pair| &pair.value)
+        {
+            None => return Ok(None),
+            Some(Value::OnPage(value)) => return Ok(Some(value.clone())),
+            Some(Value::OffPage(item)) => *item,
+        };
+        self.read_overflow(item).map(Some)
+    }
+
+    /// Adds a pair, or with [`OnExisting::Replace`] changes the value of a key.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when a page that the update needs is damaged; `TooLong` when the file gets too
+    /// large; `Io` when it cannot be read. The update is of no use afterwards.
+    pub fn put(&mut self, key: &[u8], value: &[u8], on_existing: OnExisting) -> Result<Put> {
+        match (self.find(key)?, on_existing) {
+            (Some(_), OnExisting::Keep) => Ok(Put::Kept),
+            (Some((bucket, page, at)), OnExisting::Replace) => {
+                self.replace(bucket, page, at, value)?;
+                Ok(Put::Replaced)
+            }
+            (None, _) => {
+                self.deleted.remove(key);
+                let bucket = self.bucket_of(key);
+                let key_item = self.off_page(key)?;
+                let value = self.value(value)?;
+                let pair = Pair {
+                    key: key.to_vec(),
+                    key_item,
+                    value,
+                };
+                self.element_count = (self.element_count + 1).min(ELEMENT_COUNT_MAX);
+                self.insert(bucket, pair, |_| true)?;
+                Ok(Put::Inserted)
+            }
+        }
+    }
+
+    /// Deletes a key; `false` when it is not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`HashUpdater::put`].
+    pub fn delete(&mut self, key: &[u8]) -> Result<bool> {
+        let Some((bucket, page, at)) = self.find(key)? else {
+            return Ok(false);
+        };
+        let pair = self.take(bucket, page, at);
+        for item in pair.iter().filter_map(|pair| pair.key_item) {
+            self.free_overflow(item)?;
+        }
+        if let Some(Pair {
+            value: Value::OffPage(item),
+            ..
+        }) = pair
+        {
+            self.free_overflow(item)?;
+        }
+        self.deleted.insert(key.to_vec());
+        self.element_count = self.element_count.saturating_sub(1);
+        self.drop_empty_pages(bucket);
+        Ok(true)
+    }
+
+    /// Writes the update to `out`, the file that was given to [`HashUpdater::new`], and nothing at
+    /// all if nothing was changed. An interruption at any write leaves every key findable that was
+    /// there before.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `out` fails with; the file is then as after an interruption.
+    pub fn commit(mut self, out: &mut dyn UpdateAt) -> Result<()> {
+        if !self.changed {
+            return Ok(());
+        }
+        let format = self.pager.format();
+        let mut old_pages = Vec::new();
+        for bucket in std::mem::take(&mut self.buckets).into_values() {
+            let numbers: Vec<PageNo> = bucket.pages.iter().map(|page| page.number).collect();
+            let number = |at: Option<usize>| {
+                at.and_then(|at| numbers.get(at))
+                    .copied()
+                    .unwrap_or(PageNo::NONE)
+            };
+            for (at, mut page) in bucket.pages.into_iter().enumerate().rev() {
+                let (prev, next) = (number(at.checked_sub(1)), number(Some(at + 1)));
+                if !page.changed && page.links == Some((prev, next)) {
+                    continue;
+                }
+                let bytes = page.compose(format, prev, next);
+                if self.pager.is_new(page.number) {
+                    self.pager.set_new(page.number, bytes);
+                } else {
+                    old_pages.push((page.number, bytes));
+                }
+            }
+        }
+        let session = self.old.store().session()?;
+        let old_meta = session.read(0, format.size.bytes())?;
+        let old_meta = old_meta.ok_or_else(|| Error::corrupt("file lost its meta page"))?;
+        let mut new_meta = old_meta.to_vec();
+        self.write_meta(&mut new_meta);
+        let interim = self.interim_pages()?;
+        self.pager
+            .commit(out, &old_meta, &new_meta, &interim, &old_pages)
+    }
+
+    /// Old pages without the deleted keys that would be in a wrong bucket as soon as the meta page
+    /// is written: a reader could not tell such a key from a lost one.
+    fn interim_pages(&self) -> Result<Vec<(PageNo, Vec<u8>)>> {
+        let look = self.old.look()?;
+        let format = self.pager.format();
+        let mut buckets = BTreeSet::new();
+        for key in &self.deleted {
+            let hash = self.function.hash(key);
+            let old = look.meta.addressing.bucket_of(hash);
+            if old != self.addressing.bucket_of(hash) {
+                buckets.insert(old);
+            }
+        }
+        let mut interim = Vec::new();
+        for bucket in buckets {
+            let mut chain = Chain::new(&look.meta.addressing, bucket)?;
+            // A set of its own: these pages were all read before.
+            let mut seen = PageSet::new(look.pages.count());
+            while let Some(page) = look.next_page(&mut chain)? {
+                let mut taken = take_apart(&look, bucket, &page, self.function, &mut seen)?;
+                let before = taken.pairs.len();
+                taken.pairs.retain(|pair| !self.deleted.contains(&pair.key));
+                if taken.pairs.len() != before {
+                    let (prev, next) = (page.prev()?, page.next()?);
+                    let bytes = taken.compose(format, prev, next);
+                    interim.push((taken.number, bytes));
+                }
+            }
+        }
+        Ok(interim)
+    }
+
+    fn write_meta(&self, page0: &mut [u8]) {
+        let spares = self.addressing.spares.iter().enumerate();
+        let fields = [
+            (MAX_BUCKET_OFFSET, self.addressing.max_bucket),
+            (HIGH_MASK_OFFSET, self.addressing.high_mask()),
+            (LOW_MASK_OFFSET, self.addressing.low_mask()),
+            (ELEMENT_COUNT_OFFSET, self.element_count),
+        ];
+        let spares = spares.map(|(group, spare)| (SPARES_OFFSET + 4 * group, *spare));
+        let order = self.pager.format().order;
+        for (offset, value) in fields.into_iter().chain(spares) {
+            order
+                .put_u32(page0, offset, value)
+                .expect("a page holds the meta data");
+        }
+    }
+
+    fn bucket_of(&self, key: &[u8]) -> BucketNo {
+        self.addressing.bucket_of(self.function.hash(key))
+    }
+
+    /// Bucket, page and place of a key.
+    fn find(&mut self, key: &[u8]) -> Result<Option<(BucketNo, usize, usize)>> {
+        let number = self.bucket_of(key);
+        self.load(number)?;
+        for (page_at, page) in self.bucket(number).pages.iter().enumerate() {
+            if let Some(at) = page.pairs.iter().position(|pair| pair.key == key) {
+                return Ok(Some((number, page_at, at)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn bucket(&mut self, number: BucketNo) -> &mut Bucket {
+        self.buckets.entry(number.0).or_default()
+    }
+
+    /// Takes a bucket of the file apart, unless that was done already.
+    fn load(&mut self, number: BucketNo) -> Result<()> {
+        if self.buckets.contains_key(&number.0) {
+            return Ok(());
+        }
+        let look = self.old.look()?;
+        let addressing = &self.old.meta().addressing;
+        let mut chain = Chain::new(addressing, number)?;
+        let mut bucket = Bucket::default();
+        while let Some(page) = look.next_page(&mut chain)? {
+            if !self.seen.insert(page.number()) {
+                let what = "page belongs to two chains, or twice to one";
+                return Err(Error::corrupt_page(page.number().0, what));
+            }
+            let taken = take_apart(&look, number, &page, self.function, &mut self.seen)?;
+            self.changed |= taken.changed;
+            bucket.pages.push(taken);
+        }
+        if bucket.pages.is_empty() {
+            // Reserved and never written.
+            let first = addressing.page_of(number).unwrap_or(PageNo::NONE);
+            let links = Some((PageNo::NONE, PageNo::NONE));
+            bucket.pages.push(ChainPage {
+                links,
+                changed: false,
+                ..ChainPage::new(first)
+            });
+        }
+        self.buckets.insert(number.0, bucket);
+        Ok(())
+    }
+
+    /// Stores a long key; `None` for one that stays on its page.
+    fn off_page(&mut self, bytes: &[u8]) -> Result<Option<OffPage>> {
+        let format = self.pager.format();
+        if bytes.len() <= format.size.bytes() / 4 {
+            return Ok(None);
+        }
+        let look = self.old.look()?;
+        let first = self.pager.store_overflow(&look.pages, bytes)?;
+        let len = u32::try_from(bytes.len()).map_err(|_| {
+            let (len, max) = (bytes.len() as u64, u64::from(u32::MAX));
+            Error::new(crate::error::ErrorKind::TooLong {
+                what: "item",
+                len,
+                max,
+            })
+        })?;
+        Ok(Some(OffPage { first, len }))
+    }
+
+    fn value(&mut self, bytes: &[u8]) -> Result<Value> {
+        Ok(match self.off_page(bytes)? {
+            Some(item) => Value::OffPage(item),
+            None => Value::OnPage(bytes.to_vec()),
+        })
+    }
+
+    fn read_overflow(&self, item: OffPage) -> Result<Vec<u8>> {
+        match self.pager.new_overflow(item.first, item.len as usize) {
+            Some(whole) => Ok(whole),
+            None => overflow::read(&self.old.look()?.pages, item, None),
+        }
+    }
+
+    fn free_overflow(&mut self, item: OffPage) -> Result<()> {
+        let mut pages = self.pager.new_overflow_pages(item.first);
+        if pages.is_empty() {
+            let look = self.old.look()?;
+            pages = overflow::pages(&look.pages, item, &mut self.freed)?;
+        }
+        pages.into_iter().for_each(|page| self.pager.free(page));
+        Ok(())
+    }
+
+    fn take(&mut self, bucket: BucketNo, page: usize, at: usize) -> Option<Pair> {
+        self.changed = true;
+        let page = self.bucket(bucket).pages.get_mut(page)?;
+        page.changed = true;
+        (at < page.pairs.len()).then(|| page.pairs.remove(at))
+    }
+
+    fn replace(&mut self, bucket: BucketNo, page: usize, at: usize, value: &[u8]) -> Result<()> {
+        let value = self.value(value)?;
+        let room = self.pager.format().room();
+        let Some(mut pair) = self.take(bucket, page, at) else {
+            return Ok(());
+        };
+        let old = std::mem::replace(&mut pair.value, value);
+        let place = self.bucket(bucket).pages.get_mut(page);
+        match place {
+            Some(page) if page.used() + pair.len() <= room => {
+                page.sort();
+                let at = at.min(page.pairs.len());
+                if page
+                    .pairs
+                    .get(at)
+                    .is_some_and(|other| compare(other, &pair).is_lt())
+                {
+                    // The page was unsorted before.
+                    page.insert(pair);
+                } else {
+                    page.pairs.insert(at, pair);
+                }
+            }
+            _ => {
+                // It leaves its page, so it must go to a new one.
+                let new: Vec<PageNo> = self.new_pages_of(bucket);
+                self.insert(bucket, pair, |page| new.contains(&page))?;
+                self.drop_empty_pages(bucket);
+            }
+        }
+        if let Value::OffPage(item) = old {
+            self.free_overflow(item)?;
+        }
+        Ok(())
+    }
+
+    fn new_pages_of(&mut self, bucket: BucketNo) -> Vec<PageNo> {
+        let pager = &self.pager;
+        let pages = self
+            .buckets
+            .get(&bucket.0)
+            .map(|bucket| bucket.pages.as_slice());
+        let numbers = pages.unwrap_or_default().iter().map(|page| page.number);
+        numbers.filter(|page| pager.is_new(*page)).collect()
+    }
+
+    /// Puts a pair on the first page that takes it and that `may` be used, or on a further page;
+    /// then splits a bucket.
+    fn insert(&mut self, bucket: BucketNo, pair: Pair, may: impl Fn(PageNo) -> bool) -> Result<()> {
+        self.changed = true;
+        let room = self.pager.format().room();
+        let fill_factor = self.old.meta().fill_factor;
+        let mut pages = self.bucket(bucket).pages.iter_mut();
+        if let Some(page) = pages.find(|page| may(page.number) && page.takes(&pair, room)) {
+            page.insert(pair);
+            if fill_factor == 0 || page.pairs.len() <= fill_factor as usize {
+                return Ok(());
+            }
+        } else {
+            let number = self.pager.allocate(&self.old.look()?.pages)?;
+            let mut page = ChainPage::new(number);
+            page.insert(pair);
+            self.bucket(bucket).pages.push(page);
+        }
+        self.split()
+    }
+
+    /// Brings the next bucket into use and shares out the pairs of the one it was part of.
+    fn split(&mut self) -> Result<()> {
+        let Some(new) = self.addressing.max_bucket.checked_add(1).map(BucketNo) else {
+            return Ok(());
+        };
+        let group = group(new);
+        let (first, _) = Addressing::buckets_of_group(group);
+        let Some(spare) = self.addressing.spares.get(group).copied() else {
+            return Ok(());
+        };
+        if first == new && spare == 0 {
+            // A new group, as many buckets as there are so far, at the end of the file. The last
+            // of its pages must be there, the others may be a hole.
+            let first_page = self.pager.allocate_at_end(new.0)?;
+            let last_page = PageNo(first_page.0 + (new.0 - 1));
+            if let Some(spare) = self.addressing.spares.get_mut(group) {
+                *spare = first_page.0 - new.0;
+            }
+            let format = self.pager.format();
+            let mut bytes = vec![0; format.size.bytes()];
+            let links = Links {
+                number: last_page,
+                prev: PageNo::NONE,
+                next: PageNo::NONE,
+            };
+            HashPageBuf::new(&mut bytes, format).finish(links);
+            self.pager.set_new(last_page, bytes);
+        }
+        let old = BucketNo(new.0 & (high_mask(new.0) >> 1));
+        self.load(old)?;
+        self.addressing.max_bucket = new.0;
+        let Some(first_page) = self.addressing.page_of(new) else {
+            let what = format!("bucket {} has no page", new.0);
+            return Err(Error::corrupt_page(0, what));
+        };
+        self.pager.claim(first_page);
+        let moving = self.take_pairs_of(old, new)?;
+        let bucket = self.fresh_bucket(first_page, moving)?;
+        self.buckets.insert(new.0, bucket);
+        self.gather(old);
+        self.drop_empty_pages(old);
+        Ok(())
+    }
+
+    /// Takes the pairs out of bucket `old` that belong to bucket `new` by now.
+    fn take_pairs_of(&mut self, old: BucketNo, new: BucketNo) -> Result<Vec<Pair>> {
+        let (function, addressing) = (self.function, self.addressing.clone());
+        let mut moving = Vec::new();
+        for page in &mut self.bucket(old).pages {
+            let before = page.pairs.len();
+            for pair in std::mem::take(&mut page.pairs) {
+                match addressing.bucket_of(function.hash(&pair.key)) {
+                    home if home == old => page.pairs.push(pair),
+                    home if home == new => moving.push(pair),
+                    home => {
+                        let what = format!("key of bucket {} lies in bucket {}", home.0, old.0);
+                        return Err(Error::corrupt_page(page.number.0, what));
+                    }
+                }
+            }
+            page.changed |= page.pairs.len() != before;
+        }
+        Ok(moving)
+    }
+
+    /// A bucket on new pages, the first of which is given.
+    fn fresh_bucket(&mut self, first: PageNo, mut pairs: Vec<Pair>) -> Result<Bucket> {
+        let room = self.pager.format().room();
+        // On-page keys first; in each kind the order of the page.
+        pairs.sort_by(|a, b| {
+            let kind = |pair: &Pair| pair.key_item.is_some();
+            kind(a).cmp(&kind(b)).then_with(|| compare(a, b))
+        });
+        let mut pages = vec![ChainPage::new(first)];
+        for pair in pairs {
+            if !pages.last().is_some_and(|page| page.takes(&pair, room)) {
+                let number = self.pager.allocate(&self.old.look()?.pages)?;
+                pages.push(ChainPage::new(number));
+            }
+            if let Some(page) = pages.last_mut() {
+                page.pairs.push(pair);
+            }
+        }
+        Ok(Bucket { pages })
+    }
+
+    /// Puts all pairs of a bucket on its first page if they fit there. One write then does it: it
+    /// brings the pairs and cuts off the pages they come from.
+    fn gather(&mut self, number: BucketNo) {
+        let room = self.pager.format().room();
+        let pages = &mut self.bucket(number).pages;
+        let pairs = || pages.iter().flat_map(|page| &page.pairs);
+        let used: usize = pairs().map(Pair::len).sum();
+        let off_page = pairs().filter(|pair| pair.key_item.is_some()).count();
+        if pages.len() < 2 || used > room || (off_page != 0 && off_page != pairs().count()) {
+            return;
+        }
+        let mut all: Vec<Pair> = pages
+            .iter_mut()
+            .flat_map(|page| page.pairs.drain(..))
+            .collect();
+        all.sort_by(compare);
+        if let Some(first) = pages.first_mut() {
+            first.pairs = all;
+            first.sorted = true;
+            first.changed = true;
+        }
+    }
+
+    /// Takes pages without pairs out of a chain. The first page cannot go: it takes over the pairs
+    /// of the next one, which goes instead.
+    fn drop_empty_pages(&mut self, number: BucketNo) {
+        let mut unused = Vec::new();
+        let mut rest: VecDeque<ChainPage> = self.bucket(number).pages.drain(..).collect();
+        let mut kept: Vec<ChainPage> = rest.pop_front().into_iter().collect();
+        for page in rest {
+            match kept.last_mut() {
+                _ if page.pairs.is_empty() => unused.push(page.number),
+                Some(first) if first.pairs.is_empty() => {
+                    unused.push(page.number);
+                    first.pairs = page.pairs;
+                    first.sorted = page.sorted;
+                    first.changed = true;
+                }
+                _ => kept.push(page),
+            }
+        }
+        self.bucket(number).pages = kept;
+        unused.into_iter().for_each(|page| self.pager.free(page));
+    }
+}
+
+fn push(page: &mut HashPageBuf<'_>, pair: &Pair, order: crate::wire::ByteOrder) {
+    match pair.key_item {
+        None => page.push_on_page(HASH_ON_PAGE, &pair.key),
+        Some(item) => page.push_item(&hash_off_page(item, order)),
+    }
+    match &pair.value {
+        Value::OnPage(value) => page.push_on_page(HASH_ON_PAGE, value),
+        Value::OffPage(item) => page.push_item(&hash_off_page(*item, order)),
+    }
+}
+
+/// Takes a page apart into its pairs, checking everything that an update relies on. Copies of
+/// keys that an interrupted split left behind are dropped.
+fn take_apart(
+    look: &Look<'_>,
+    bucket: BucketNo,
+    page: &Page<'_>,
+    function: HashFunction,
+    seen: &mut PageSet,
+) -> Result<ChainPage> {
+    let number = page.number();
+    let mut taken = ChainPage {
+        number,
+        links: Some((page.prev()?, page.next()?)),
+        pairs: Vec::new(),
+        sorted: page.kind() == PageKind::HashSorted,
+        changed: false,
+    };
+    let mut pairs = Pairs::new(page)?;
+    while let Some(pair) = pairs.next_pair()? {
+        let (key, key_item) = match pairs.item(pair.slot, pair.key)? {
+            HashItem::OnPage(key) => {
+                let in_place = look.is_in_place(bucket, page, key, function)?;
+                (in_place.then(|| key.to_vec()), None)
+            }
+            HashItem::OffPage(item) => (look.off_page_key(bucket, page, item, seen)?, Some(item)),
+            HashItem::Duplicates(_) | HashItem::OffPageDuplicates(_) => {
+                return Err(Error::corrupt_slot(number.0, pair.slot, DUPLICATES_AS_KEY));
+            }
+        };
+        let value = match pairs.item(pair.slot + 1, pair.value)? {
+            HashItem::OnPage(value) => Value::OnPage(value.to_vec()),
+            HashItem::OffPage(item) => Value::OffPage(item),
+            HashItem::Duplicates(_) | HashItem::OffPageDuplicates(_) => {
+                let what = "several values for a key in a file that does not allow it";
+                return Err(Error::corrupt_slot(number.0, pair.slot + 1, what));
+            }
+        };
+        match key {
+            Some(key) => taken.pairs.push(Pair {
+                key,
+                key_item,
+                value,
+            }),
+            None => taken.changed = true,
+        }
+    }
+    let lowest = pairs.position().lowest_item();
+    let stated = match page.items_offset()? {
+        0 => 65536,
+        offset => usize::from(offset),
+    };
+    if lowest != stated {
+        let what = format!("items are said to begin at {stated}, but begin at {lowest}");
+        return Err(Error::corrupt_page(number.0, what));
+    }
+    Ok(taken)
+}

@@ -17,7 +17,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -115,6 +115,7 @@ impl HashReader {
             chain: None,
             page: None,
             seen,
+            chain_keys: HashSet::new(),
             key: Cow::Borrowed(&[]),
             values: VecDeque::new(),
         })
@@ -571,6 +572,9 @@ pub struct Iter<'a> {
     page: Option<(Page<'a>, BucketNo, Position)>,
     /// Pages of chains, overflow pages and pages of duplicates read so far.
     seen: PageSet,
+    /// The keys of a chain of several pages read so far. An interrupted update, or an old defect
+    /// of Berkeley DB, can leave a key twice; the first is the one that lookups find.
+    chain_keys: HashSet<Cow<'a, [u8]>>,
     /// The values still to come for `key`.
     key: Cow<'a, [u8]>,
     values: VecDeque<Cow<'a, [u8]>>,
@@ -614,6 +618,7 @@ impl<'a> Iter<'a> {
                 return Ok(true);
             }
             self.chain = None;
+            self.chain_keys.clear();
             let more = bucket.0 < self.look.addressing().max_bucket;
             self.bucket = more.then(|| BucketNo(bucket.0 + 1));
         }
@@ -654,6 +659,10 @@ impl<'a> Iter<'a> {
                 ));
             }
         };
+        let single = page.next()? == PageNo::NONE && self.chain_keys.is_empty();
+        if !single && !self.chain_keys.insert(self.key.clone()) {
+            return Ok(());
+        }
         match pairs.item(pair.slot + 1, pair.value.clone())? {
             HashItem::OnPage(_) => {
                 self.values

@@ -279,11 +279,12 @@ impl HashUpdater {
         match (self.find(key)?, on_existing) {
             (Some(_), OnExisting::Keep) => Ok(Put::Kept),
             (Some((bucket, page, at)), OnExisting::Replace) => {
+                self.drop_copies(bucket, page, at, key)?;
                 self.replace(bucket, page, at, value)?;
                 Ok(Put::Replaced)
             }
             (None, _) => {
-                self.deleted.remove(key);
+                let was_there = self.deleted.remove(key);
                 let bucket = self.bucket_of(key);
                 let key_item = self.off_page(key)?;
                 let value = self.value(value)?;
@@ -293,7 +294,13 @@ impl HashUpdater {
                     value,
                 };
                 self.element_count = (self.element_count + 1).min(ELEMENT_COUNT_MAX);
-                self.insert(bucket, pair, |_| true)?;
+                // A key that comes back moves from its old page: see the rules.
+                let new = if was_there {
+                    self.new_pages_of(bucket)
+                } else {
+                    Vec::new()
+                };
+                self.insert(bucket, pair, |page| !was_there || new.contains(&page))?;
                 Ok(Put::Inserted)
             }
         }
@@ -305,24 +312,21 @@ impl HashUpdater {
     ///
     /// As [`HashUpdater::put`].
     pub fn delete(&mut self, key: &[u8]) -> Result<bool> {
-        let Some((bucket, page, at)) = self.find(key)? else {
-            return Ok(false);
-        };
-        let pair = self.take(bucket, page, at);
-        for item in pair.iter().filter_map(|pair| pair.key_item) {
-            self.free_overflow(item)?;
+        let mut found = false;
+        // Old defects of Berkeley DB and interrupted updates can leave a key twice.
+        while let Some((bucket, page, at)) = self.find(key)? {
+            found = true;
+            let pair = self.take(bucket, page, at);
+            if let Some(pair) = &pair {
+                self.free_items(pair)?;
+            }
+            self.element_count = self.element_count.saturating_sub(1);
+            self.drop_empty_pages(bucket);
         }
-        if let Some(Pair {
-            value: Value::OffPage(item),
-            ..
-        }) = pair
-        {
-            self.free_overflow(item)?;
+        if found {
+            self.deleted.insert(key.to_vec());
         }
-        self.deleted.insert(key.to_vec());
-        self.element_count = self.element_count.saturating_sub(1);
-        self.drop_empty_pages(bucket);
-        Ok(true)
+        Ok(found)
     }
 
     /// Writes the update to `out`, the file that was given to [`HashUpdater::new`], and nothing at
@@ -512,6 +516,16 @@ impl HashUpdater {
         Ok(())
     }
 
+    fn free_items(&mut self, pair: &Pair) -> Result<()> {
+        if let Some(item) = pair.key_item {
+            self.free_overflow(item)?;
+        }
+        match pair.value {
+            Value::OffPage(item) => self.free_overflow(item),
+            Value::OnPage(_) => Ok(()),
+        }
+    }
+
     fn take(&mut self, bucket: BucketNo, page: usize, at: usize) -> Option<Pair> {
         self.changed = true;
         let page = self.bucket(bucket).pages.get_mut(page)?;
@@ -551,6 +565,32 @@ impl HashUpdater {
         }
         if let Value::OffPage(item) = old {
             self.free_overflow(item)?;
+        }
+        Ok(())
+    }
+
+    /// Drops pairs with this key behind the one at `page`, `at`.
+    fn drop_copies(&mut self, bucket: BucketNo, page: usize, at: usize, key: &[u8]) -> Result<()> {
+        let mut copies = Vec::new();
+        for (page_at, other) in self.bucket(bucket).pages.iter_mut().enumerate().skip(page) {
+            let mut place = 0;
+            while let Some(found) = other
+                .pairs
+                .iter()
+                .skip(place)
+                .position(|pair| pair.key == key)
+            {
+                place += found;
+                if (page_at, place) == (page, at) {
+                    place += 1;
+                    continue;
+                }
+                copies.push(other.pairs.remove(place));
+                other.changed = true;
+            }
+        }
+        for pair in copies {
+            self.free_items(&pair)?;
         }
         Ok(())
     }

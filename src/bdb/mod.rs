@@ -10,6 +10,7 @@
 //! | [`page`] | the header and the index of every other page; [`page::Pages`] fetches them |
 //! | `page_buf` | composing pages |
 //! | `pager` | in-place updates: new pages, and the order of writes |
+//! | `writer` | what builders of whole files share |
 //! | [`item`] | what an index entry points at |
 //! | `overflow` | chains of pages that hold one long key or value |
 //! | `duplicate` | several values under one key, which Postfix never writes |
@@ -31,6 +32,7 @@ mod overflow;
 pub mod page;
 mod page_buf;
 pub(crate) mod pager;
+mod writer;
 
 use std::fmt;
 

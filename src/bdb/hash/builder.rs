@@ -25,29 +25,25 @@
 
 use std::cmp::Ordering;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use crate::bdb::hash::bucket::{Addressing, GROUP_COUNT, group};
 use crate::bdb::hash::function::HashFunction;
 use crate::bdb::hash::pairs::compare_on_page;
 use crate::bdb::item::{HASH_OFF_PAGE_LEN, HASH_ON_PAGE, OffPage, hash_off_page};
 use crate::bdb::meta::{
     CHARKEY_OFFSET, ELEMENT_COUNT_OFFSET, HASH_MAGIC, HASH_META_TYPE, HASH_VERSION,
-    HIGH_MASK_OFFSET, LAST_PAGE_OFFSET, LOW_MASK_OFFSET, MAGIC_OFFSET, MAX_BUCKET_OFFSET,
-    META_TYPE_OFFSET, PAGE_SIZE_OFFSET, SPARES_OFFSET, UID_LEN, UID_OFFSET, VERSION_OFFSET,
+    HIGH_MASK_OFFSET, LOW_MASK_OFFSET, MAX_BUCKET_OFFSET, SPARES_OFFSET, UID_LEN,
 };
-use crate::bdb::page::{LSN_OFFSET, PageFormat};
-use crate::bdb::page_buf::{HashPageBuf, Links, overflow_page};
+use crate::bdb::page::PageFormat;
+use crate::bdb::page_buf::{HashPageBuf, Links};
+use crate::bdb::writer::{NewMeta, PageNumbers, Region, content_uid};
 use crate::bdb::{BucketNo, PageNo, PageSize};
 use crate::entries::Entries;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::file::WriteAt;
 use crate::wire::ByteOrder;
 
 /// How many buckets in a hundred may need more than one page before the table gets twice as many.
 const OVERFULL_PERCENT: u64 = 15;
-/// Bytes gathered before they are written.
-const REGION_BUFFER_LEN: usize = 1 << 20;
 /// The function of every file this crate writes.
 const FUNCTION: HashFunction = HashFunction::Func5;
 
@@ -318,52 +314,14 @@ fn choose_bucket_count(entries: &Entries, hashes: &[u32], sizes: PairSizes) -> u
     bucket_count
 }
 
-/// Pages that follow each other in the file, gathered and written in large pieces.
-struct Region {
-    /// Where the buffer begins in the file.
-    offset: u64,
-    buffer: Vec<u8>,
-    digest: Xxh3,
-}
-
-impl Region {
-    fn new(offset: u64) -> Region {
-        Region {
-            offset,
-            buffer: Vec::new(),
-            digest: Xxh3::new(),
-        }
-    }
-
-    /// A page of zeros to fill in, behind the page before.
-    fn page(&mut self, size: usize, out: &mut dyn WriteAt) -> Result<&mut [u8]> {
-        if self.buffer.len() + size > REGION_BUFFER_LEN {
-            self.flush(out)?;
-        }
-        let start = self.buffer.len();
-        self.buffer.resize(start + size, 0);
-        Ok(self.buffer.get_mut(start..).unwrap_or_default())
-    }
-
-    fn flush(&mut self, out: &mut dyn WriteAt) -> Result<()> {
-        if !self.buffer.is_empty() {
-            out.write_at(self.offset, &self.buffer)?;
-            self.digest.update(&self.buffer);
-            self.offset += self.buffer.len() as u64;
-            self.buffer.clear();
-        }
-        Ok(())
-    }
-}
-
 struct FileWriter<'o> {
     out: &'o mut dyn WriteAt,
     format: PageFormat,
     bucket_count: u32,
     buckets: Region,
     behind: Region,
-    /// The number of the next page behind the buckets.
-    next_page: u32,
+    /// The numbers of the pages behind the buckets.
+    numbers: PageNumbers,
 }
 
 /// A key or value that goes to overflow pages, and the first of them.
@@ -385,7 +343,7 @@ impl<'o> FileWriter<'o> {
             bucket_count,
             buckets: Region::new(size),
             behind: Region::new(size * (1 + u64::from(bucket_count))),
-            next_page: bucket_count + 1,
+            numbers: PageNumbers::from(bucket_count + 1, format),
         })
     }
 
@@ -398,7 +356,7 @@ impl<'o> FileWriter<'o> {
     ) -> Result<()> {
         let cuts = cut_into_pages(entries, sizes);
         // Chain pages are numbered before the overflow pages of the bucket's items.
-        let chain_start = self.take_pages(cuts.len() as u64 - 1)?;
+        let chain_start = self.numbers.take(cuts.len() as u64 - 1)?;
         let mut postponed = Vec::new();
         let mut number = PageNo(bucket.0 + 1);
         let mut prev = PageNo::NONE;
@@ -415,7 +373,8 @@ impl<'o> FileWriter<'o> {
             (prev, number) = (number, next);
         }
         for item in postponed {
-            self.write_overflow(&item)?;
+            self.behind
+                .write_chain(item.first, item.bytes, self.format, self.out)?;
         }
         Ok(())
     }
@@ -431,7 +390,9 @@ impl<'o> FileWriter<'o> {
         let mut references = Vec::new();
         for bytes in entries.iter().flat_map(|(key, value)| [*key, *value]) {
             if sizes.is_off_page(bytes.len()) {
-                let first = self.take_pages(bytes.len().div_ceil(self.format.room()) as u64)?;
+                let first = self
+                    .numbers
+                    .take(bytes.len().div_ceil(self.format.room()) as u64)?;
                 postponed.push(Postponed { first, bytes });
                 references.push(first);
             }
@@ -460,66 +421,16 @@ impl<'o> FileWriter<'o> {
         Ok(())
     }
 
-    fn write_overflow(&mut self, item: &Postponed<'_>) -> Result<()> {
-        let mut number = item.first;
-        let mut parts = item.bytes.chunks(self.format.room()).peekable();
-        while let Some(part) = parts.next() {
-            let prev = if number == item.first { 0 } else { number - 1 };
-            let next = if parts.peek().is_some() {
-                number + 1
-            } else {
-                0
-            };
-            let links = Links {
-                number: PageNo(number),
-                prev: PageNo(prev),
-                next: PageNo(next),
-            };
-            let page = self.behind.page(self.format.size.bytes(), self.out)?;
-            overflow_page(page, self.format, links, part);
-            number += 1;
-        }
-        Ok(())
-    }
-
-    /// The number of the first of `count` new pages behind the buckets.
-    fn take_pages(&mut self, count: u64) -> Result<u32> {
-        let first = self.next_page;
-        let end = u64::from(first) + count;
-        self.next_page = u32::try_from(end).map_err(|_| {
-            let size = self.format.size.bytes() as u64;
-            let max = size * u64::from(u32::MAX);
-            Error::new(ErrorKind::TooLong {
-                what: "table",
-                len: size * end,
-                max,
-            })
-        })?;
-        Ok(first)
-    }
-
     fn finish(mut self, builder: &HashBuilder, entry_count: usize) -> Result<u64> {
         self.buckets.flush(self.out)?;
         self.behind.flush(self.out)?;
-        let uid = builder.uid.unwrap_or_else(|| {
-            let mut whole = Xxh3::new();
-            whole.update(&self.buckets.digest.digest128().to_le_bytes());
-            whole.update(&self.behind.digest.digest128().to_le_bytes());
-            let mut uid = [0; UID_LEN];
-            if let Some(front) = uid.first_chunk_mut() {
-                *front = whole.digest128().to_le_bytes();
-            }
-            uid
-        });
-        let meta = meta_page(
-            self.format,
-            self.bucket_count,
-            self.next_page,
-            entry_count,
-            uid,
-        );
+        let uid = builder
+            .uid
+            .unwrap_or_else(|| content_uid([&self.buckets, &self.behind]));
+        let page_count = self.numbers.next();
+        let meta = meta_page(self.format, self.bucket_count, page_count, entry_count, uid);
         self.out.write_at(0, &meta)?;
-        Ok(u64::from(self.next_page) * self.format.size.bytes() as u64)
+        Ok(u64::from(page_count) * self.format.size.bytes() as u64)
     }
 }
 
@@ -558,16 +469,7 @@ fn meta_page(
     let addressing = Addressing { max_bucket, spares };
     // The counter has a limit, and nothing depends on it.
     let element_count = u32::try_from(entry_count).unwrap_or(u32::MAX).min(1 << 31);
-    let mut page = vec![0; format.size.bytes()];
     let fields = [
-        (LSN_OFFSET + 4, 1),
-        (MAGIC_OFFSET, HASH_MAGIC),
-        (VERSION_OFFSET, HASH_VERSION),
-        (
-            PAGE_SIZE_OFFSET,
-            u32::try_from(format.size.bytes()).unwrap_or(0),
-        ),
-        (LAST_PAGE_OFFSET, page_count - 1),
         (MAX_BUCKET_OFFSET, max_bucket),
         (HIGH_MASK_OFFSET, addressing.high_mask()),
         (LOW_MASK_OFFSET, addressing.low_mask()),
@@ -578,19 +480,14 @@ fn meta_page(
         .iter()
         .enumerate()
         .map(|(group, &spare)| (SPARES_OFFSET + 4 * group, spare));
-    for (offset, value) in fields.into_iter().chain(spares) {
-        format
-            .order
-            .put_u32(&mut page, offset, value)
-            .expect("a page holds the meta data");
+    NewMeta {
+        magic: HASH_MAGIC,
+        version: HASH_VERSION,
+        meta_type: HASH_META_TYPE,
+        page_count,
+        uid,
     }
-    if let Some(byte) = page.get_mut(META_TYPE_OFFSET) {
-        *byte = HASH_META_TYPE;
-    }
-    if let Some(place) = page.get_mut(UID_OFFSET..UID_OFFSET + UID_LEN) {
-        place.copy_from_slice(&uid);
-    }
-    page
+    .page(format, fields.into_iter().chain(spares))
 }
 
 #[cfg(test)]

@@ -83,3 +83,23 @@ impl PageSize {
         self.0 as usize
     }
 }
+
+/// What an update does about a key that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnExisting {
+    /// The old value stays.
+    Keep,
+    /// The new value takes its place.
+    Replace,
+}
+
+/// What became of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Its key was new.
+    Inserted,
+    /// Its key was there, the old value stayed.
+    Kept,
+    /// Its key was there, its value is now the new one.
+    Replaced,
+}

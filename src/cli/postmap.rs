@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::args::{Action, BadUsage, Request, help, usage};
@@ -17,10 +17,11 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::file::privilege::ActAs;
 use crate::file::store::StoreMode;
-use crate::key::{Fold, strip_nul};
+use crate::key::{Fold, NulForms, strip_nul};
 use crate::source::MapSource;
 use crate::table::open::TableType;
 use crate::table::traits::Table;
+use crate::table::update::{Missing, TableUpdater};
 use crate::table::{CompileOptions, Notice, OpenOptions, TableSpec, compile, open};
 
 /// Where main.cf is unless something else is said.
@@ -120,8 +121,9 @@ fn execute(program: &mut Program, request: &Request, output: &mut Output) -> Res
         Action::Query(key) if key == "-" => work.query_lines(io::stdin().lock(), output),
         Action::Query(key) => work.query(key, output),
         Action::List => work.list(output),
-        Action::Increment => Err(not_yet(program, "-i").into()),
-        Action::Delete(_) => Err(not_yet(program, "-d").into()),
+        Action::Increment => work.increment(),
+        Action::Delete(key) if key == "-" => work.delete_lines(io::stdin().lock()),
+        Action::Delete(key) => work.delete(key),
         Action::Help | Action::Version => Ok(true),
     }
 }
@@ -198,29 +200,17 @@ impl<'r> Work<'r> {
         let format = TableType::find(spec.type_name())
             .map_err(|e| failure(&e))?
             .format();
-        let mode = if metadata.is_file() && !self.request.no_mode {
-            0o600 | metadata.permissions().mode() & SOURCE_MODE_MASK
-        } else {
-            DEFAULT_MODE
-        };
-        let _acting = if self.request.keep_root {
-            None
-        } else {
-            Some(ActAs::owner(metadata.uid(), metadata.gid()).map_err(|e| failure(&e))?)
-        };
+        let _acting = self.act_as_owner(&metadata)?;
         let options = CompileOptions {
             fold: self.fold,
             nul: self.request.nul,
             utf8: self.utf8,
             on_duplicate: self.request.on_duplicate.unwrap_or_default(),
-            mode,
+            mode: self.table_mode(&metadata),
         };
         let table = spec.file(format.suffix());
         let mut source = MapSource::new(path, file, self.utf8);
-        let mut notify = |notice: Notice| match notice {
-            Notice::Duplicate { .. } if self.request.on_duplicate.is_some() => {}
-            notice => self.program.warning(&notice.message()),
-        };
+        let mut notify = |notice| self.notify(notice);
         let made = compile(format, &table, &mut source, &options, &mut notify)
             .map_err(|error| failure(&error))?;
         self.verbose(|| {
@@ -232,6 +222,165 @@ impl<'r> Work<'r> {
             )
         });
         Ok(())
+    }
+
+    /// The permissions of a new table, from those of its source.
+    fn table_mode(&self, source: &Metadata) -> u32 {
+        if source.is_file() && !self.request.no_mode {
+            0o600 | source.permissions().mode() & SOURCE_MODE_MASK
+        } else {
+            DEFAULT_MODE
+        }
+    }
+
+    /// As root, works with the rights of the source's owner until the result is dropped.
+    fn act_as_owner(&self, source: &Metadata) -> Result<Option<ActAs>, Fatal> {
+        if self.request.keep_root {
+            return Ok(None);
+        }
+        ActAs::owner(source.uid(), source.gid())
+            .map(Some)
+            .map_err(|error| failure(&error))
+    }
+
+    fn notify(&self, notice: Notice) {
+        match notice {
+            Notice::Duplicate { .. } if self.request.on_duplicate.is_some() => {}
+            notice => self.program.warning(&notice.message()),
+        }
+    }
+
+    /// `-i`: the first table takes all of standard input, further ones only come into being.
+    fn increment(&self) -> Result<bool, Stop> {
+        let stdin = || io::stdin().as_fd().try_clone_to_owned().map(File::from);
+        for spec in self.specs() {
+            let opened = stdin().and_then(|file| Ok((file.metadata()?, file)));
+            let (metadata, file) =
+                opened.map_err(|error| failure(&Error::io("read", "stdin", error)))?;
+            self.increment_one(&spec, &metadata, MapSource::new("stdin", file, self.utf8))?;
+        }
+        Ok(true)
+    }
+
+    fn increment_one(
+        &self,
+        spec: &TableSpec,
+        stdin: &Metadata,
+        mut source: MapSource<File>,
+    ) -> Result<(), Fatal> {
+        spec.check_complete().map_err(|error| failure(&error))?;
+        let format = TableType::find(spec.type_name())
+            .map_err(|e| failure(&e))?
+            .format();
+        let _acting = self.act_as_owner(stdin)?;
+        let path = spec.file(format.suffix());
+        let missing = Missing::Create {
+            mode: self.table_mode(stdin),
+        };
+        let mut notify = |notice| self.notify(notice);
+        let mut table = TableUpdater::open(format, &path, missing, &mut notify)
+            .map_err(|error| self.program.open_failure(&error))?;
+        let nul: &[u8] = if self.request.nul.writes_nul(format.customary_nul()) {
+            b"\0"
+        } else {
+            b""
+        };
+        let on_duplicate = self.request.on_duplicate.unwrap_or_default();
+        let read = |error: Error| self.program.read_failure(&error);
+        while let Some(entry) = source
+            .next_entry(&mut |warning| self.notify(Notice::Source(warning)))
+            .map_err(read)?
+        {
+            let mut key = self.fold.fold(entry.key).into_owned();
+            key.extend_from_slice(nul);
+            let value = [entry.value, nul].concat();
+            if !table.put(&key, &value, on_duplicate).map_err(read)? {
+                key.truncate(key.len() - nul.len());
+                self.notify(Notice::Duplicate {
+                    table: path.clone(),
+                    key,
+                });
+            }
+        }
+        table.commit(&mut notify).map_err(read)
+    }
+
+    fn open_for_deletion(&self, spec: &TableSpec) -> Result<Deletion, Fatal> {
+        spec.check_complete().map_err(|error| failure(&error))?;
+        let format = TableType::find(spec.type_name())
+            .map_err(|e| failure(&e))?
+            .format();
+        let path = spec.file(format.suffix());
+        let mut notify = |notice| self.notify(notice);
+        let table =
+            TableUpdater::open(format, &path, Missing::Refuse, &mut notify).map_err(|error| {
+                self.program
+                    .open_failure(&error.with_action("open database"))
+            })?;
+        let title = format!("{}:{}", format.type_name(), path.display());
+        Ok(Deletion {
+            table,
+            title,
+            forms: NulForms::new(self.request.nul),
+        })
+    }
+
+    fn delete_from(&self, deletion: &mut Deletion, key: &[u8]) -> Result<bool, Fatal> {
+        if self.utf8 && std::str::from_utf8(key).is_err() {
+            self.warn_malformed(&[deletion.title.as_bytes(), b": non-UTF-8 key \"", key]);
+            return Ok(false);
+        }
+        let mut stored = self.fold.fold(key).into_owned();
+        stored.push(0);
+        for with_nul in deletion.forms.to_try() {
+            let key = &stored[..stored.len() - usize::from(!with_nul)];
+            if deletion
+                .table
+                .delete(key)
+                .map_err(|error| self.program.read_failure(&error))?
+            {
+                deletion.forms.learn(with_nul);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn delete(&self, key: &OsStr) -> Result<bool, Stop> {
+        let mut found = false;
+        for spec in self.specs() {
+            let mut deletion = self.open_for_deletion(&spec)?;
+            found |= self.delete_from(&mut deletion, key.as_bytes())?;
+            self.commit(deletion)?;
+        }
+        Ok(found)
+    }
+
+    /// `-d -`: all tables are opened first, and each key is deleted from each.
+    fn delete_lines(&self, input: impl io::Read) -> Result<bool, Stop> {
+        let specs = self.specs();
+        let mut deletions = specs
+            .map(|spec| self.open_for_deletion(&spec))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut found = false;
+        let mut lines = KeyLines::new(input);
+        while let Some(key) = lines.next_key()? {
+            for deletion in &mut deletions {
+                found |= self.delete_from(deletion, key)?;
+            }
+        }
+        deletions
+            .into_iter()
+            .try_for_each(|deletion| self.commit(deletion))?;
+        Ok(found)
+    }
+
+    fn commit(&self, deletion: Deletion) -> Result<(), Fatal> {
+        let mut notify = |notice| self.notify(notice);
+        deletion
+            .table
+            .commit(&mut notify)
+            .map_err(|error| self.program.read_failure(&error))
     }
 
     fn open(&self, spec: &TableSpec, store: StoreMode) -> Result<Box<dyn Table>, Fatal> {
@@ -268,21 +417,11 @@ impl<'r> Work<'r> {
     }
 
     fn query_lines(&self, input: impl io::Read, output: &mut Output) -> Result<bool, Stop> {
-        let mut input = BufReader::with_capacity(64 * 1024, input);
         let mut tables: Vec<Box<dyn Table>> = Vec::new();
         let specs: Vec<TableSpec> = self.specs().collect();
-        let mut line = Vec::new();
         let mut found = false;
-        loop {
-            line.clear();
-            let read = input.read_until(b'\n', &mut line);
-            let len = read.map_err(|error| {
-                failure(&Error::io("read", PathBuf::from("standard input"), error))
-            })?;
-            if len == 0 {
-                return Ok(found);
-            }
-            let key = strip_nul(line.strip_suffix(b"\n").unwrap_or(&line));
+        let mut lines = KeyLines::new(input);
+        while let Some(key) = lines.next_key()? {
             for (at, spec) in specs.iter().enumerate() {
                 if at == tables.len() {
                     tables.push(self.open(spec, StoreMode::AUTO)?);
@@ -298,6 +437,7 @@ impl<'r> Work<'r> {
                 }
             }
         }
+        Ok(found)
     }
 
     fn lookup<'t>(&self, table: &'t dyn Table, key: &[u8]) -> Result<Option<Cow<'t, [u8]>>, Fatal> {
@@ -351,6 +491,40 @@ impl<'r> Work<'r> {
             .warning(&[before.as_bytes(), key, after].concat());
         let text = format!("table {table} should return NO RESULT in case of NOT FOUND");
         self.program.warning(text.as_bytes());
+    }
+}
+
+/// A table that keys are being deleted from.
+struct Deletion {
+    table: TableUpdater,
+    /// The table as messages name it.
+    title: String,
+    forms: NulForms,
+}
+
+/// The keys on standard input, one on each line: without the line feed, up to the first NUL.
+struct KeyLines<R> {
+    input: BufReader<R>,
+    line: Vec<u8>,
+}
+
+impl<R: io::Read> KeyLines<R> {
+    fn new(input: R) -> KeyLines<R> {
+        KeyLines {
+            input: BufReader::with_capacity(64 * 1024, input),
+            line: Vec::new(),
+        }
+    }
+
+    fn next_key(&mut self) -> Result<Option<&[u8]>, Fatal> {
+        self.line.clear();
+        match self.input.read_until(b'\n', &mut self.line) {
+            Ok(0) => Ok(None),
+            Ok(_) => Ok(Some(strip_nul(
+                self.line.strip_suffix(b"\n").unwrap_or(&self.line),
+            ))),
+            Err(error) => Err(failure(&Error::io("read", "standard input", error))),
+        }
     }
 }
 

@@ -5,10 +5,12 @@
 //! * [`lock`]: `flock` and whole-file record locks as guards, and locking the file a name stands for
 //! * [`WriteAt`], [`UpdateAt`]: where a file in the making, or an update, is written to
 //! * [`replace`]: write a new table beside the old one and rename, so that readers see old or new
+//! * [`in_place`]: change a file that somebody holds the lock of
 //! * [`signals`]: hold back the signals that would end the process half-way
 //! * [`privilege`]: act as the owner of a source file
 //! * `open`: open without blocking, refuse what is not a regular file
 
+pub mod in_place;
 pub mod lock;
 mod open;
 pub mod privilege;

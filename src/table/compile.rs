@@ -4,17 +4,17 @@
 //! place. So of two runs at the same time the later one reads the newer text and wins, and nothing
 //! is written before the whole text was read without an error.
 
-use std::fmt;
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::entries::{Entries, Inserted, OnDuplicate};
 use crate::error::Result;
 use crate::file::replace::Target;
 use crate::key::{Fold, NulPolicy};
-use crate::source::{MapSource, Warning};
+use crate::source::MapSource;
 use crate::table::file::FileFormat;
+use crate::table::notice::Notice;
+use crate::table::replace::replace;
 
 /// How a table is made from its source.
 #[derive(Clone, Copy, Debug)]
@@ -40,77 +40,6 @@ impl Default for CompileOptions {
             on_duplicate: OnDuplicate::KeepFirst,
             mode: 0o600,
         }
-    }
-}
-
-/// Something the caller of [`compile`] may want to tell its user, in the order it was noticed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Notice {
-    /// About a line of the source.
-    Source(Warning),
-    /// A key was there already.
-    Duplicate {
-        /// The table file.
-        table: PathBuf,
-        /// The key as it is stored, without NUL.
-        key: Vec<u8>,
-    },
-    /// The old table was a file without a single byte, as an interrupted program leaves it.
-    RemovedEmpty {
-        /// The table file.
-        table: PathBuf,
-    },
-    /// The table cannot be replaced, so it is rewritten in place: a crash at that moment damages
-    /// it.
-    InPlace {
-        /// The table file.
-        table: PathBuf,
-        /// Why it cannot be replaced.
-        reason: String,
-    },
-    /// The old table has other names, which go on showing the old content.
-    OtherLinks {
-        /// The table file.
-        table: PathBuf,
-    },
-}
-
-impl Notice {
-    /// The text of the notice as bytes: it may quote the source, which can be anything.
-    pub fn message(&self) -> Vec<u8> {
-        let after =
-            |table: &Path, text: &str| [table.as_os_str().as_bytes(), text.as_bytes()].concat();
-        match self {
-            Notice::Source(warning) => warning.message(),
-            Notice::Duplicate { table, key } => {
-                let mut message = after(table, ": duplicate entry: \"");
-                message.extend_from_slice(key);
-                message.push(b'"');
-                message
-            }
-            Notice::RemovedEmpty { table } => [
-                b"removing zero-length database file: ",
-                table.as_os_str().as_bytes(),
-            ]
-            .concat(),
-            Notice::InPlace { table, reason } => after(
-                table,
-                &format!(
-                    ": rewriting in place, because {reason}; \
-                     if this is interrupted the table is damaged and must be built again"
-                ),
-            ),
-            Notice::OtherLinks { table } => {
-                after(table, ": has other hard links, which keep the old content")
-            }
-        }
-    }
-}
-
-impl fmt::Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.message()))
     }
 }
 
@@ -146,38 +75,16 @@ pub fn compile<R: Read>(
         });
     }
     let entries = read_entries(format, path, source, options, notify)?;
-    let other_links = has_other_links(&target);
-    let mut new = target.start(options.mode)?;
-    let told = new
-        .in_place()
-        .map(|reason| notify(in_place(path, reason)))
-        .is_some();
-    let len = format.build(&entries, &mut new)?;
-    new.set_len(len)?;
-    match new.commit()? {
-        Some(reason) if !told => notify(in_place(path, &reason)),
-        None if other_links => notify(Notice::OtherLinks {
-            table: path.to_path_buf(),
-        }),
-        _ => {}
-    }
+    let len = replace(
+        target,
+        options.mode,
+        &mut |out| format.build(&entries, out),
+        notify,
+    )?;
     Ok(Compiled {
         entry_count: entries.len(),
         len,
     })
-}
-
-fn in_place(path: &Path, reason: &impl fmt::Display) -> Notice {
-    Notice::InPlace {
-        table: path.to_path_buf(),
-        reason: reason.to_string(),
-    }
-}
-
-fn has_other_links(target: &Target) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let old = target.existing().and_then(|old| old.metadata().ok());
-    old.is_some_and(|old| old.nlink() > 1)
 }
 
 fn read_entries<R: Read>(

@@ -7,14 +7,22 @@
 //! | [`file`](mod@file) | tables in database files: key rules over a file format |
 //! | [`open`](mod@open) | the registry of types, the only place that lists them |
 //! | [`compile`](mod@compile) | from a source text to a table |
+//! | [`update`] | add, replace and delete entries |
+//! | `replace` | put a new table file in the place of the old one |
+//! | `notice` | what either has to say to the user |
 
 pub mod compile;
 pub mod file;
+mod notice;
 pub mod open;
+mod replace;
 pub mod spec;
 pub mod traits;
+pub mod update;
 
-pub use compile::{CompileOptions, Notice, compile};
+pub use compile::{CompileOptions, Compiled, compile};
+pub use notice::Notice;
 pub use open::{OpenOptions, open};
 pub use spec::TableSpec;
 pub use traits::{KeyValue, Table};
+pub use update::TableUpdater;

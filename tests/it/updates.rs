@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use rpostmap::bdb::PageSize;
-use rpostmap::bdb::hash::{HashBuilder, HashReader, HashUpdater, OnExisting, Put};
+use rpostmap::bdb::hash::{HashBuilder, HashReader, HashUpdater};
+use rpostmap::bdb::{OnExisting, PageSize, Put};
 use rpostmap::entries::Entries;
 use rpostmap::file::store::Store;
 use rpostmap::file::{UpdateAt, WriteAt};

@@ -18,4 +18,4 @@ pub mod updater;
 
 pub use builder::HashBuilder;
 pub use reader::HashReader;
-pub use updater::{HashUpdater, OnExisting, Put};
+pub use updater::HashUpdater;

@@ -22,7 +22,7 @@ use crate::bdb::meta::{
 use crate::bdb::page::{Page, PageFormat, PageKind, PageSet};
 use crate::bdb::page_buf::{HashPageBuf, Links};
 use crate::bdb::pager::Pager;
-use crate::bdb::{BucketNo, PageNo, overflow};
+use crate::bdb::{BucketNo, OnExisting, PageNo, Put, overflow};
 use crate::error::{Error, Result};
 use crate::file::UpdateAt;
 use crate::file::store::Store;
@@ -30,30 +30,11 @@ use crate::file::store::Store;
 /// The most that the element counter may say.
 const ELEMENT_COUNT_MAX: u32 = 1 << 31;
 
-/// What [`HashUpdater::put`] does about a key that is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnExisting {
-    /// The old value stays.
-    Keep,
-    /// The new value takes its place.
-    Replace,
-}
-
-/// What became of a pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Put {
-    /// Its key was new.
-    Inserted,
-    /// Its key was there, the old value stayed.
-    Kept,
-    /// Its key was there, its value is now the new one.
-    Replaced,
-}
-
 /// An update of a hash file. Nothing is written before [`HashUpdater::commit`].
 ///
 /// ```
-/// use rpostmap::bdb::hash::{HashBuilder, HashReader, HashUpdater, OnExisting, Put};
+/// use rpostmap::bdb::hash::{HashBuilder, HashReader, HashUpdater};
+/// use rpostmap::bdb::{OnExisting, Put};
 /// use rpostmap::entries::Entries;
 /// use rpostmap::file::store::Store;
 ///

@@ -1,0 +1,47 @@
+//! Puts a new table file in the place of the old one.
+
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::error::Result;
+use crate::file::WriteAt;
+use crate::file::replace::Target;
+use crate::table::notice::Notice;
+
+/// Writes what `build` writes, and puts it in the place of `target`. Returns what `build` returned,
+/// the length in bytes. `mode` is for a table that does not exist yet.
+pub(crate) fn replace(
+    target: Target,
+    mode: u32,
+    build: &mut dyn FnMut(&mut dyn WriteAt) -> Result<u64>,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<u64> {
+    let path = target.path().to_path_buf();
+    let other_links = has_other_links(&target);
+    let mut new = target.start(mode)?;
+    let told = new
+        .in_place()
+        .map(|reason| notify(in_place(&path, reason)))
+        .is_some();
+    let len = build(&mut new)?;
+    new.set_len(len)?;
+    match new.commit()? {
+        Some(reason) if !told => notify(in_place(&path, &reason)),
+        None if other_links => notify(Notice::OtherLinks { table: path }),
+        _ => {}
+    }
+    Ok(len)
+}
+
+fn in_place(path: &Path, reason: &impl fmt::Display) -> Notice {
+    Notice::InPlace {
+        table: path.to_path_buf(),
+        reason: reason.to_string(),
+    }
+}
+
+fn has_other_links(target: &Target) -> bool {
+    let old = target.existing().and_then(|old| old.metadata().ok());
+    old.is_some_and(|old| old.nlink() > 1)
+}

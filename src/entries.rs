@@ -54,32 +54,38 @@ pub struct Entries {
     records: Vec<Record>,
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
-    on_duplicate: OnDuplicate,
 }
 
 impl Entries {
-    /// No entries; of two with one key the first will stay.
+    /// No entries.
     pub fn new() -> Entries {
         Entries::default()
     }
 
-    /// No entries; `on_duplicate` decides between two with one key.
-    pub fn with_duplicates(on_duplicate: OnDuplicate) -> Entries {
-        Entries {
-            on_duplicate,
-            ..Entries::default()
-        }
-    }
-
-    /// Adds an entry.
+    /// Adds an entry; of two with one key the first stays.
     ///
     /// # Errors
     ///
     /// `TooLong` for a key or value of 4 GiB or more, or for more than 2^32 - 1 entries.
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<Inserted> {
+        self.insert_or(OnDuplicate::KeepFirst, key, value)
+    }
+
+    /// Adds an entry; `on_duplicate` says which of two with one key stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`Entries::insert`].
+    pub fn insert_or(
+        &mut self,
+        on_duplicate: OnDuplicate,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<Inserted> {
         self.insert_with(
+            on_duplicate,
             |arena| arena.extend_from_slice(key),
-            |a| a.extend_from_slice(value),
+            |arena| arena.extend_from_slice(value),
         )
     }
 
@@ -91,6 +97,7 @@ impl Entries {
     /// As [`Entries::insert`].
     pub fn insert_with(
         &mut self,
+        on_duplicate: OnDuplicate,
         append_key: impl FnOnce(&mut Vec<u8>),
         append_value: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Inserted> {
@@ -121,7 +128,7 @@ impl Entries {
                 Inserted::New
             }
             hash_table::Entry::Occupied(mut occupied) => {
-                if self.on_duplicate == OnDuplicate::KeepFirst {
+                if on_duplicate == OnDuplicate::KeepFirst {
                     self.arena.truncate(start);
                     return Ok(Inserted::Duplicate);
                 }
@@ -134,6 +141,27 @@ impl Entries {
         };
         self.records.push(record);
         Ok(inserted)
+    }
+
+    /// Removes an entry; `false` when it is not there.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        let hash = half(self.hasher.hash_one(key));
+        let found = self.index.find_entry(spread(hash), |&other| {
+            is_key(&self.records, &self.arena, other, hash, key)
+        });
+        let Ok(found) = found else { return false };
+        let (number, _) = found.remove();
+        if let Some(record) = self.records.get_mut(number as usize) {
+            record.key_len = REMOVED;
+        }
+        true
+    }
+
+    /// Whether there is an entry with this key.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        let hash = half(self.hasher.hash_one(key));
+        let same = |&other: &u32| is_key(&self.records, &self.arena, other, hash, key);
+        self.index.find(spread(hash), same).is_some()
     }
 
     fn next_number(&self) -> Result<u32> {
@@ -238,13 +266,30 @@ mod tests {
         assert_eq!(entries.len(), 2);
     }
 
+    fn put_last(entries: &mut Entries, key: &[u8], value: &[u8]) -> Inserted {
+        entries
+            .insert_or(OnDuplicate::KeepLast, key, value)
+            .unwrap()
+    }
+
+    #[test]
+    fn a_removed_entry_is_gone_and_can_come_back() {
+        let mut entries = Entries::new();
+        entries.insert(b"a", b"1").unwrap();
+        assert!(entries.contains(b"a"));
+        assert!(entries.remove(b"a"));
+        assert!(!entries.remove(b"a") && !entries.contains(b"a") && entries.is_empty());
+        assert_eq!(entries.insert(b"a", b"2").unwrap(), Inserted::New);
+        assert_eq!(list(&entries), [(&b"a"[..], &b"2"[..])]);
+    }
+
     #[test]
     fn the_last_entry_stays_in_the_last_place_when_asked() {
-        let mut entries = Entries::with_duplicates(OnDuplicate::KeepLast);
-        entries.insert(b"a", b"1").unwrap();
-        entries.insert(b"b", b"2").unwrap();
-        assert_eq!(entries.insert(b"a", b"3").unwrap(), Inserted::Duplicate);
-        assert_eq!(entries.insert(b"a", b"4").unwrap(), Inserted::Duplicate);
+        let mut entries = Entries::new();
+        put_last(&mut entries, b"a", b"1");
+        put_last(&mut entries, b"b", b"2");
+        assert_eq!(put_last(&mut entries, b"a", b"3"), Inserted::Duplicate);
+        assert_eq!(put_last(&mut entries, b"a", b"4"), Inserted::Duplicate);
         assert_eq!(list(&entries), [(&b"b"[..], &b"2"[..]), (b"a", b"4")]);
         assert_eq!(entries.len(), 2);
     }

@@ -287,15 +287,19 @@ impl<'r> Work<'r> {
         };
         let on_duplicate = self.request.on_duplicate.unwrap_or_default();
         let read = |error: Error| self.program.read_failure(&error);
+        let (mut key, mut value) = (Vec::new(), Vec::new());
         while let Some(entry) = source
             .next_entry(&mut |warning| self.notify(Notice::Source(warning)))
             .map_err(read)?
         {
-            let mut key = self.fold.fold(entry.key).into_owned();
+            key.clear();
+            self.fold.fold_into(entry.key, &mut key);
             key.extend_from_slice(nul);
-            let value = [entry.value, nul].concat();
+            value.clear();
+            value.extend_from_slice(entry.value);
+            value.extend_from_slice(nul);
             if !table.put(&key, &value, on_duplicate).map_err(read)? {
-                key.truncate(key.len() - nul.len());
+                let key = self.fold.fold(entry.key).into_owned();
                 self.notify(Notice::Duplicate {
                     table: path.clone(),
                     key,

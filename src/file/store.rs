@@ -121,6 +121,8 @@ struct Positioned {
     /// The sessions that live. A `flock` belongs to the open file and all threads share that one,
     /// so the first session takes the lock and the last one gives it back.
     sessions: Mutex<usize>,
+    /// The length of a file that cannot change.
+    fixed_len: Option<u64>,
 }
 
 impl Store {
@@ -137,7 +139,14 @@ impl Store {
             Mode::Memory => snapshot(&file, path)?,
             Mode::Auto | Mode::Positioned => {
                 let sessions = Mutex::new(0);
-                (Bytes::Positioned(Positioned { file, sessions }), metadata)
+                (
+                    Bytes::Positioned(Positioned {
+                        file,
+                        sessions,
+                        fixed_len: None,
+                    }),
+                    metadata,
+                )
             }
             Mode::Mapped => {
                 let _lock = SharedLock::wait(&file).map_err(failed("lock"))?;
@@ -152,19 +161,34 @@ impl Store {
         })
     }
 
-    /// A table that the caller has open and locked for as long as the store lives, read by
-    /// position. `path` is what messages call it.
+    /// A table that the caller has open and locked for as long as the store lives, so that it takes
+    /// no lock itself. `path` is what messages call it.
     ///
-    /// Errors: action "read".
-    pub fn of_locked(file: File, path: &Path) -> Result<Store> {
+    /// Errors: action "read"; "map".
+    pub fn of_locked(file: File, path: &Path, mode: StoreMode) -> Result<Store> {
+        let failed = |action| move |error| Error::io(action, path, error);
         let state = file
             .metadata()
             .and_then(|metadata| FileState::of(&metadata));
-        let state = state.map_err(|error| Error::io("read", path, error))?;
-        // The caller's lock counts as a session that never ends.
-        let sessions = Mutex::new(1);
+        let state = state.map_err(failed("read"))?;
+        let bytes = match mode.0 {
+            Mode::Auto | Mode::Memory if state.len <= AUTO_MEMORY_MAX || mode.0 == Mode::Memory => {
+                Bytes::Memory(read_all(&file, state.len).map_err(failed("read"))?)
+            }
+            Mode::Mapped => Bytes::Mapped(map(&file).map_err(failed("map"))?),
+            Mode::Auto | Mode::Memory | Mode::Positioned => {
+                // The caller's lock counts as a session that never ends, and nothing changes
+                // meanwhile.
+                let sessions = Mutex::new(1);
+                Bytes::Positioned(Positioned {
+                    file,
+                    sessions,
+                    fixed_len: Some(state.len),
+                })
+            }
+        };
         Ok(Store {
-            bytes: Bytes::Positioned(Positioned { file, sessions }),
+            bytes,
             path: Some(path.to_path_buf()),
             state: Some(state),
         })
@@ -276,9 +300,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whether the bytes may differ from those of an earlier session: true in positioned mode.
+    /// Whether the bytes may differ from those of an earlier session: true in positioned mode,
+    /// unless the caller keeps the file locked.
     pub fn is_live(&self) -> bool {
-        matches!(self.view, View::Live(_))
+        match &self.view {
+            View::Bytes(_) => false,
+            View::Live(live) => live.positioned.fixed_len.is_none(),
+        }
     }
 }
 
@@ -310,7 +338,10 @@ impl Positioned {
             positioned: self,
             len: 0,
         };
-        live.len = self.file.metadata().map_err(|error| ("read", error))?.len();
+        live.len = match self.fixed_len {
+            Some(len) => len,
+            None => self.file.metadata().map_err(|error| ("read", error))?.len(),
+        };
         Ok(live)
     }
 

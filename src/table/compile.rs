@@ -99,9 +99,10 @@ fn read_entries<R: Read>(
     } else {
         b""
     };
-    let mut entries = Entries::with_duplicates(options.on_duplicate);
+    let mut entries = Entries::new();
     while let Some(entry) = source.next_entry(&mut |warning| notify(Notice::Source(warning)))? {
         let inserted = entries.insert_with(
+            options.on_duplicate,
             |arena| {
                 options.fold.fold_into(entry.key, arena);
                 arena.extend_from_slice(nul);

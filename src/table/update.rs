@@ -5,18 +5,19 @@
 //! less: few changes in place, page by page; many by building the table anew and renaming it over
 //! the old one. Readers notice either.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::bdb::hash::{HashBuilder, HashUpdater};
 use crate::bdb::{OnExisting, PageSize};
-use crate::entries::{Entries, OnDuplicate};
+use crate::entries::{Entries, Inserted, OnDuplicate};
 use crate::error::{Error, Result};
 use crate::file::WriteAt;
 use crate::file::in_place::InPlace;
 use crate::file::replace::Target;
-use crate::file::store::Store;
+use crate::file::store::{Store, StoreMode};
 use crate::table::file::FileFormat;
 use crate::table::notice::Notice;
 use crate::table::replace::replace;
@@ -27,20 +28,35 @@ use crate::wire::ByteOrder;
 /// change a page in place costs about as much as to build several.
 const REBUILD_RATIO: u64 = 8;
 
+/// How many keys are looked up page by page before the whole table is read into memory.
+const LOOKUPS_BY_PAGE: u32 = 200;
+
 /// A table that is locked for changes. Dropped without [`TableUpdater::commit`] it changes
 /// nothing.
 pub struct TableUpdater {
     path: PathBuf,
     format: FileFormat,
     /// In front of `target`, so that it is dropped while the lock is still held.
-    old: Option<FormatUpdater>,
+    work: Work,
     target: Target,
-    /// New values, `None` for keys to delete.
-    changes: HashMap<Vec<u8>, Option<Vec<u8>>>,
-    /// The bytes of all changes.
-    changed_len: u64,
     /// Permission bits for a table that does not exist yet.
     mode: u32,
+}
+
+/// How the changes are going to be written.
+enum Work {
+    /// In place: there are few so far.
+    Pages {
+        old: FormatUpdater,
+        puts: Entries,
+        deletes: HashSet<Vec<u8>>,
+        /// The bytes of all changes.
+        changed_len: u64,
+        /// How many keys were looked up.
+        lookups: u32,
+    },
+    /// By building the table anew from all its entries.
+    Whole { entries: Entries, layout: Layout },
 }
 
 /// What a table that is not there means.
@@ -87,34 +103,39 @@ impl TableUpdater {
                 table: path.to_path_buf(),
             });
         }
-        let old = target.existing().map(|file| {
-            let file = file
-                .try_clone()
-                .map_err(|error| Error::io("open database", path, error))?;
-            let store = Store::of_locked(file, path)?;
-            FormatUpdater::new(format, store).map_err(|error| error.in_file(path))
-        });
+        let work = match target.existing() {
+            None => Work::Whole {
+                entries: Entries::new(),
+                layout: Layout::default(),
+            },
+            Some(file) => Work::Pages {
+                old: FormatUpdater::open(format, file, path, StoreMode::POSITIONED)?,
+                puts: Entries::new(),
+                deletes: HashSet::new(),
+                changed_len: 0,
+                lookups: 0,
+            },
+        };
         Ok(TableUpdater {
             path: path.to_path_buf(),
             format,
-            old: old.transpose()?,
+            work,
             target,
-            changes: HashMap::new(),
-            changed_len: 0,
             mode,
         })
     }
 
-    /// The value of `key` as the table will have it. Keys and values are bytes as stored.
+    /// Whether the table will hold `key`. Keys and values are bytes as stored.
     ///
     /// # Errors
     ///
     /// `Corrupt` or `Io` when the old table cannot tell.
     pub fn contains(&self, key: &[u8]) -> Result<bool> {
-        match (self.changes.get(key), &self.old) {
-            (Some(change), _) => Ok(change.is_some()),
-            (None, Some(old)) => old.contains(key).map_err(|error| error.in_file(&self.path)),
-            (None, None) => Ok(false),
+        match &self.work {
+            Work::Whole { entries, .. } => Ok(entries.contains(key)),
+            Work::Pages { deletes, .. } if deletes.contains(key) => Ok(false),
+            Work::Pages { puts, .. } if puts.contains(key) => Ok(true),
+            Work::Pages { old, .. } => old.contains(key).map_err(|e| e.in_file(&self.path)),
         }
     }
 
@@ -124,11 +145,31 @@ impl TableUpdater {
     ///
     /// As [`TableUpdater::contains`].
     pub fn put(&mut self, key: &[u8], value: &[u8], on_duplicate: OnDuplicate) -> Result<bool> {
-        if on_duplicate == OnDuplicate::KeepFirst && self.contains(key)? {
+        self.count_lookup()?;
+        let keep_first = on_duplicate == OnDuplicate::KeepFirst;
+        if let Work::Pages { .. } = self.work
+            && keep_first
+            && self.contains(key)?
+        {
             return Ok(false);
         }
-        self.changed_len += (key.len() + value.len()) as u64;
-        self.changes.insert(key.to_vec(), Some(value.to_vec()));
+        match &mut self.work {
+            Work::Whole { entries, .. } => {
+                let inserted = entries.insert_or(on_duplicate, key, value)?;
+                return Ok(!keep_first || inserted == Inserted::New);
+            }
+            Work::Pages {
+                puts,
+                deletes,
+                changed_len,
+                ..
+            } => {
+                deletes.remove(key);
+                puts.insert_or(OnDuplicate::KeepLast, key, value)?;
+                *changed_len += (key.len() + value.len()) as u64;
+            }
+        }
+        self.choose()?;
         Ok(true)
     }
 
@@ -138,12 +179,67 @@ impl TableUpdater {
     ///
     /// As [`TableUpdater::contains`].
     pub fn delete(&mut self, key: &[u8]) -> Result<bool> {
+        self.count_lookup()?;
         if !self.contains(key)? {
             return Ok(false);
         }
-        self.changed_len += key.len() as u64;
-        self.changes.insert(key.to_vec(), None);
+        match &mut self.work {
+            Work::Whole { entries, .. } => return Ok(entries.remove(key)),
+            Work::Pages {
+                puts,
+                deletes,
+                changed_len,
+                ..
+            } => {
+                puts.remove(key);
+                deletes.insert(key.to_vec());
+                *changed_len += key.len() as u64;
+            }
+        }
+        self.choose()?;
         Ok(true)
+    }
+
+    /// Reads the whole table into memory when many keys are looked up.
+    fn count_lookup(&mut self) -> Result<()> {
+        if let Work::Pages { old, lookups, .. } = &mut self.work {
+            *lookups = lookups.saturating_add(1);
+            if *lookups == LOOKUPS_BY_PAGE
+                && let Some(file) = self.target.existing()
+            {
+                *old = FormatUpdater::open(self.format, file, &self.path, StoreMode::AUTO)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes over to building the table anew when there are many changes.
+    fn choose(&mut self) -> Result<()> {
+        let Work::Pages {
+            old,
+            puts,
+            deletes,
+            changed_len,
+            ..
+        } = &mut self.work
+        else {
+            return Ok(());
+        };
+        if *changed_len * REBUILD_RATIO <= old.len() {
+            return Ok(());
+        }
+        let mut entries = std::mem::take(puts);
+        let in_file = |error: Error| error.in_file(&self.path);
+        for pair in old.iter().map_err(in_file)? {
+            let (key, value) = pair.map_err(in_file)?;
+            if !deletes.contains(&*key) {
+                // A new value is there already, and stays.
+                entries.insert(&key, &value)?;
+            }
+        }
+        let layout = old.layout();
+        self.work = Work::Whole { entries, layout };
+        Ok(())
     }
 
     /// Writes the changes and releases the lock. A table without changes is not touched.
@@ -152,59 +248,35 @@ impl TableUpdater {
     ///
     /// `Io` when the table cannot be written. In place, what was there before can still be read
     /// then; otherwise the old table is as it was. `Interrupted` by a signal.
-    pub fn commit(mut self, notify: &mut dyn FnMut(Notice)) -> Result<()> {
-        if self.changes.is_empty() && self.old.is_some() {
-            return Ok(());
-        }
-        let old_len = self.old.as_ref().map_or(0, |old| old.len());
-        if self.changed_len * REBUILD_RATIO > old_len {
-            return self.rebuild(notify);
-        }
-        let Some(mut old) = self.old.take() else {
-            return Ok(());
-        };
-        let (path, file) = (&self.path, self.target.existing());
-        let file = file.ok_or_else(|| Error::corrupt("table is gone"))?;
-        let written = old
-            .apply(self.changes)
-            .and_then(|()| old.commit(&mut InPlace::start(file, path)?));
-        written.map_err(|error| error.in_file(path))
-    }
-
-    fn rebuild(self, notify: &mut dyn FnMut(Notice)) -> Result<()> {
+    pub fn commit(self, notify: &mut dyn FnMut(Notice)) -> Result<()> {
         let TableUpdater {
             path,
             format,
-            old,
+            work,
             target,
-            mut changes,
             mode,
-            ..
         } = self;
-        let mut entries = Entries::new();
-        let mut layout = Layout::default();
-        if let Some(old) = old {
-            layout = old.layout();
-            let in_file = |error: Error| error.in_file(&path);
-            for pair in old.iter().map_err(in_file)? {
-                let (key, value) = pair.map_err(in_file)?;
-                if !changes.contains_key(&*key) {
-                    entries.insert(&key, &value)?;
-                }
+        match work {
+            Work::Whole { entries, layout } => {
+                let mut build = |out: &mut dyn WriteAt| layout.build(format, &entries, out);
+                replace(target, mode, &mut build, notify)?;
+                Ok(())
+            }
+            Work::Pages { changed_len: 0, .. } => Ok(()),
+            Work::Pages {
+                mut old,
+                puts,
+                deletes,
+                ..
+            } => {
+                let file = target.existing();
+                let file = file.ok_or_else(|| Error::corrupt("table is gone").in_file(&path))?;
+                let written = old
+                    .apply(&puts, &deletes)
+                    .and_then(|()| old.commit(&mut InPlace::start(file, &path)?));
+                written.map_err(|error| error.in_file(&path))
             }
         }
-        for (key, value) in changes.drain() {
-            if let Some(value) = value {
-                entries.insert(&key, &value)?;
-            }
-        }
-        replace(
-            target,
-            mode,
-            &mut |out| layout.build(format, &entries, out),
-            notify,
-        )?;
-        Ok(())
     }
 }
 
@@ -241,12 +313,23 @@ enum FormatUpdater {
 }
 
 impl FormatUpdater {
-    fn new(format: FileFormat, store: Store) -> Result<FormatUpdater> {
+    /// Opens a file that the caller has locked.
+    fn open(
+        format: FileFormat,
+        file: &File,
+        path: &Path,
+        mode: StoreMode,
+    ) -> Result<FormatUpdater> {
+        let file = file
+            .try_clone()
+            .map_err(|error| Error::io("open database", path, error))?;
+        let store = Store::of_locked(file, path, mode)?;
         match format {
             FileFormat::Hash => HashUpdater::new(store)
                 .map(Box::new)
                 .map(FormatUpdater::Hash),
         }
+        .map_err(|error| error.in_file(path))
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
@@ -282,17 +365,19 @@ impl FormatUpdater {
         format.size.bytes() as u64 * u64::from(page_count)
     }
 
-    fn apply(&mut self, changes: HashMap<Vec<u8>, Option<Vec<u8>>>) -> Result<()> {
+    fn apply(&mut self, puts: &Entries, deletes: &HashSet<Vec<u8>>) -> Result<()> {
         // In the order of keys, so that the same changes give the same file.
-        let mut changes: Vec<_> = changes.into_iter().collect();
-        changes.sort_unstable();
-        for (key, change) in changes {
-            match (&mut *self, change) {
-                (FormatUpdater::Hash(update), Some(value)) => {
-                    update.put(&key, &value, OnExisting::Replace)?;
+        let mut deletes: Vec<&Vec<u8>> = deletes.iter().collect();
+        let mut puts: Vec<(&[u8], &[u8])> = puts.iter().collect();
+        deletes.sort_unstable();
+        puts.sort_unstable();
+        match self {
+            FormatUpdater::Hash(update) => {
+                for key in deletes {
+                    update.delete(key)?;
                 }
-                (FormatUpdater::Hash(update), None) => {
-                    update.delete(&key)?;
+                for (key, value) in puts {
+                    update.put(key, value, OnExisting::Replace)?;
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Several values under one key. Postfix never writes them; other programs' files may hold them.
 
 use crate::bdb::PageNo;
-use crate::bdb::item::LeafItem;
+use crate::bdb::item::{LEAF_ITEM_HEADER_LEN, LeafItem};
 use crate::bdb::overflow;
 use crate::bdb::page::{Page, PageKind, PageSet, Pages};
 use crate::error::{Error, Result};
@@ -57,6 +57,8 @@ pub(crate) fn off_page(
                 "leaf of duplicates is visited twice",
             ));
         }
+        // Many entries of an index may point at one item; the values would outgrow the file.
+        let mut items_len = 0;
         for slot in 0..leaf.entry_count()? {
             let item = leaf
                 .bytes()
@@ -68,7 +70,14 @@ pub(crate) fn off_page(
                 continue;
             }
             let value = match item {
-                LeafItem::OnPage(value) => value.to_vec(),
+                LeafItem::OnPage(value) => {
+                    items_len += LEAF_ITEM_HEADER_LEN + value.len();
+                    if items_len > leaf.format().room() {
+                        let what = "items overlap";
+                        return Err(Error::corrupt_slot(number.0, slot, what));
+                    }
+                    value.to_vec()
+                }
                 LeafItem::OffPage(item) => overflow::read(pages, item, seen.as_deref_mut())?,
                 LeafItem::OffPageDuplicates(_) => {
                     let what = "duplicates of a duplicate";

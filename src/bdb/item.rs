@@ -103,6 +103,8 @@ pub enum LeafItem<'a> {
 
 /// Bit of the type byte of a leaf item: deleted, but a cursor pointed at it.
 const LEAF_DELETED: u8 = 0x80;
+/// What stands before the bytes of a leaf item: their number and the type.
+pub(crate) const LEAF_ITEM_HEADER_LEN: usize = 3;
 const LEAF_ON_PAGE: u8 = 1;
 const LEAF_DUPLICATES: u8 = 2;
 const LEAF_OFF_PAGE: u8 = 3;
@@ -120,7 +122,11 @@ impl<'a> LeafItem<'a> {
             return Err(CUT_SHORT.into());
         };
         let item = match kind & !LEAF_DELETED {
-            LEAF_ON_PAGE => LeafItem::OnPage(bytes.get(3..3 + usize::from(len)).ok_or(CUT_SHORT)?),
+            LEAF_ON_PAGE => LeafItem::OnPage(
+                bytes
+                    .get(LEAF_ITEM_HEADER_LEN..LEAF_ITEM_HEADER_LEN + usize::from(len))
+                    .ok_or(CUT_SHORT)?,
+            ),
             LEAF_DUPLICATES => {
                 LeafItem::OffPageDuplicates(PageNo(order.u32(bytes, 4).ok_or(CUT_SHORT)?))
             }

@@ -467,32 +467,42 @@ impl<'a> Look<'a> {
 
     /// That every key of the file is in its bucket, or a copy of one that is.
     fn check_places(&self, function: HashFunction) -> Result<()> {
-        let max_bucket = self.addressing().max_bucket;
-        for bucket in (0..=max_bucket).map(BucketNo) {
+        let mut seen = PageSet::new(self.pages.count());
+        for bucket in (0..=self.addressing().max_bucket).map(BucketNo) {
             let mut chain = Chain::new(self.addressing(), bucket)?;
             while let Some(page) = self.next_page(&mut chain)? {
-                self.check_places_on(bucket, &page, function)?;
+                self.check_places_on(bucket, &page, function, &mut seen)?;
             }
         }
+        let max_bucket = self.addressing().max_bucket;
         for bucket in (max_bucket + 1..=self.addressing().high_mask()).map(BucketNo) {
             if let Some(page) = self.unused_page(bucket)? {
-                self.check_places_on(bucket, &page, function)
+                self.check_places_on(bucket, &page, function, &mut seen)
                     .map_err(|_| self.grown(&page, bucket))?;
             }
         }
         Ok(())
     }
 
+    /// `seen` as for [`Look::off_page_key`]: keys that share pages are not read over and over.
     fn check_places_on(
         &self,
         bucket: BucketNo,
         page: &Page<'_>,
         function: HashFunction,
+        seen: &mut PageSet,
     ) -> Result<()> {
         let mut pairs = Pairs::new(page)?;
         while let Some(pair) = pairs.next_pair()? {
-            let key = self.key(page, pairs.item(pair.slot, pair.key)?)?;
-            self.is_in_place(bucket, page, &key, function)?;
+            match pairs.item(pair.slot, pair.key)? {
+                HashItem::OffPage(item) => {
+                    self.off_page_key(bucket, page, item, seen)?;
+                }
+                item => {
+                    let key = self.key(page, item)?;
+                    self.is_in_place(bucket, page, &key, function)?;
+                }
+            }
         }
         Ok(())
     }

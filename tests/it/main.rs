@@ -4,9 +4,15 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod alloc;
 mod corpus;
 mod corrupt;
+mod damaged;
 mod examples;
+mod fixtures;
 mod formats;
+mod laws;
+mod model;
 mod replace;
+mod stores;
 mod updates;

@@ -14,5 +14,6 @@ mod formats;
 mod laws;
 mod model;
 mod replace;
+mod replay;
 mod stores;
 mod updates;

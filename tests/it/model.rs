@@ -126,3 +126,32 @@ fn many_entries_are_found_at_every_page_size() {
         }
     }
 }
+
+#[test]
+fn the_file_in_the_documentation_is_the_one_that_is_built() {
+    let text = include_str!("../../docs/format-bdb.md");
+    let mut documented = vec![0; 3 * 512];
+    for line in text.lines() {
+        // `OFFSET: eight groups of two bytes   comment`, as xxd prints.
+        let Some((offset, row)) = line.split_once(": ") else {
+            continue;
+        };
+        if offset.len() != 8 {
+            continue;
+        }
+        let Ok(offset) = usize::from_str_radix(offset, 16) else {
+            continue;
+        };
+        for (at, group) in row.split(' ').take(8).enumerate() {
+            let bytes = u16::from_str_radix(group, 16).unwrap().to_be_bytes();
+            documented[offset + 2 * at..][..2].copy_from_slice(&bytes);
+        }
+    }
+    let mut two = Entries::new();
+    two.insert(b"alpha\0", b"one\0").unwrap();
+    two.insert(b"beta\0", b"two\0").unwrap();
+    let built = build((512, ByteOrder::Little), &two);
+    for (page, (documented, built)) in documented.chunks(512).zip(built.chunks(512)).enumerate() {
+        assert_eq!(documented, built, "page {page}");
+    }
+}

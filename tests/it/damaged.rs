@@ -157,6 +157,27 @@ fn a_damaged_meta_page_gives_right_answers_or_errors() {
 }
 
 #[test]
+fn a_wrong_page_size_is_noticed_in_every_version() {
+    for fixture in fixtures::HASH_FIXTURES {
+        let sample = Sample::fixture(fixture.name);
+        let order = if fixture.big_endian {
+            ByteOrder::Big
+        } else {
+            ByteOrder::Little
+        };
+        for size in (9..=16).map(|log2| 1 << log2) {
+            let mut damaged = sample.file.clone();
+            order.put_u32(&mut damaged, 20, size).unwrap();
+            if size as usize != fixture.page_size {
+                let store = Store::from_bytes(damaged.clone());
+                assert!(HashReader::new(store).is_err(), "{}, {size}", fixture.name);
+            }
+            sample.check(damaged, &format!("page size {size}"));
+        }
+    }
+}
+
+#[test]
 fn no_damaged_byte_makes_the_reader_panic_hang_or_contradict_itself() {
     for (name, file) in [
         (

@@ -193,7 +193,30 @@ impl<'p> General<'p> {
             file_page_count: 0,
         };
         meta.check(session.len(), method)?;
+        // Otherwise the number of pages proves their size.
+        if version < method.last_page_kept || meta.page_count != meta.file_page_count {
+            meta.check_page_size(session)?;
+        }
         Ok(meta)
+    }
+
+    /// That pages are as long as the meta page says: the first page with a number on it carries
+    /// its own. Cut at the wrong places, a small file can look like nothing but empty buckets.
+    fn check_page_size(&self, session: &Session<'_>) -> Result<()> {
+        let size = self.format.size.bytes() as u64;
+        for number in 1..self.file_page_count {
+            let offset = u64::from(number) * size + PGNO_OFFSET as u64;
+            let bytes = session.read(offset, 4)?.unwrap_or_default();
+            match self.order.u32(&bytes, 0) {
+                None | Some(0) => {}
+                Some(own) if own == number => break,
+                Some(own) => {
+                    let what = format!("page carries the number {own}, is its size {size}?");
+                    return Err(Error::corrupt_page(number, what));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn check(&mut self, file_len: u64, method: &Method) -> Result<()> {

@@ -17,7 +17,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -115,7 +115,7 @@ impl HashReader {
             chain: None,
             page: None,
             seen,
-            chain_keys: HashSet::new(),
+            chain_keys: HashMap::new(),
             key: Cow::Borrowed(&[]),
             values: VecDeque::new(),
         })
@@ -584,7 +584,7 @@ pub struct Iter<'a> {
     seen: PageSet,
     /// The keys of a chain of several pages read so far. An interrupted update, or an old defect
     /// of Berkeley DB, can leave a key twice; the first is the one that lookups find.
-    chain_keys: HashSet<Cow<'a, [u8]>>,
+    chain_keys: HashMap<Cow<'a, [u8]>, PageNo>,
     /// The values still to come for `key`.
     key: Cow<'a, [u8]>,
     values: VecDeque<Cow<'a, [u8]>>,
@@ -670,8 +670,13 @@ impl<'a> Iter<'a> {
             }
         };
         let single = page.next()? == PageNo::NONE && self.chain_keys.is_empty();
-        if !single && !self.chain_keys.insert(self.key.clone()) {
-            return Ok(());
+        if !single {
+            let number = page.number();
+            let first = *self.chain_keys.entry(self.key.clone()).or_insert(number);
+            // Which of two on one page a lookup finds depends on what else is there.
+            if first != number {
+                return Ok(());
+            }
         }
         match pairs.item(pair.slot + 1, pair.value.clone())? {
             HashItem::OnPage(_) => {

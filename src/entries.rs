@@ -62,6 +62,18 @@ impl Entries {
         Entries::default()
     }
 
+    /// Makes room for `count` more entries of `len` bytes altogether, keys and values. A hint: both
+    /// may be off.
+    pub fn reserve(&mut self, count: usize, len: usize) {
+        self.arena.reserve(len);
+        self.records.reserve(count);
+        self.index.reserve(count, |&number| {
+            self.records
+                .get(number as usize)
+                .map_or(0, |record| spread(record.hash))
+        });
+    }
+
     /// Adds an entry; of two with one key the first stays.
     ///
     /// # Errors

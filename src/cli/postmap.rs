@@ -287,6 +287,9 @@ impl<'r> Work<'r> {
         };
         let on_duplicate = self.request.on_duplicate.unwrap_or_default();
         let read = |error: Error| self.program.read_failure(&error);
+        if stdin.is_file() {
+            table.expect(stdin.len()).map_err(read)?;
+        }
         let (mut key, mut value) = (Vec::new(), Vec::new());
         while let Some(entry) = source
             .next_entry(&mut |warning| self.notify(Notice::Source(warning)))

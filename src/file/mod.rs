@@ -8,11 +8,13 @@
 //! * [`in_place`]: change a file that somebody holds the lock of
 //! * [`signals`]: hold back the signals that would end the process half-way
 //! * [`privilege`]: act as the owner of a source file
+//! * `overlap`: work out a file on one thread while another one writes it
 //! * `open`: open without blocking, refuse what is not a regular file
 
 pub mod in_place;
 pub mod lock;
 mod open;
+pub(crate) mod overlap;
 pub mod privilege;
 pub mod replace;
 pub mod signals;

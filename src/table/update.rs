@@ -125,6 +125,23 @@ impl TableUpdater {
         })
     }
 
+    /// Says how many bytes of changes are to come, as far as that is known. Many are handled faster
+    /// when that is known from the start.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` or `Io` when the old table cannot be read.
+    pub fn expect(&mut self, len: u64) -> Result<()> {
+        if let Work::Pages {
+            changed_len, old, ..
+        } = &self.work
+            && (changed_len + len) * REBUILD_RATIO > old.len()
+        {
+            return self.gather_whole(len);
+        }
+        Ok(())
+    }
+
     /// Whether the table will hold `key`. Keys and values are bytes as stored.
     ///
     /// # Errors
@@ -216,19 +233,33 @@ impl TableUpdater {
     /// Goes over to building the table anew when there are many changes.
     fn choose(&mut self) -> Result<()> {
         let Work::Pages {
-            old,
-            puts,
-            deletes,
-            changed_len,
-            ..
-        } = &mut self.work
+            old, changed_len, ..
+        } = &self.work
         else {
             return Ok(());
         };
         if *changed_len * REBUILD_RATIO <= old.len() {
             return Ok(());
         }
+        self.gather_whole(0)
+    }
+
+    /// Reads the whole table, to build it anew. `expected_len` bytes of changes are to come.
+    fn gather_whole(&mut self, expected_len: u64) -> Result<()> {
+        let Some(file) = self.target.existing() else {
+            return Ok(());
+        };
+        let Work::Pages {
+            old, puts, deletes, ..
+        } = &mut self.work
+        else {
+            return Ok(());
+        };
+        *old = FormatUpdater::open(self.format, file, &self.path, StoreMode::AUTO)?;
         let mut entries = std::mem::take(puts);
+        // A guess; pages and text both have a few dozen bytes an entry.
+        let len = usize::try_from(old.len() + expected_len).unwrap_or(0);
+        entries.reserve(len / 100, len / 2);
         let in_file = |error: Error| error.in_file(&self.path);
         for pair in old.iter().map_err(in_file)? {
             let (key, value) = pair.map_err(in_file)?;

@@ -5,13 +5,13 @@
 //! With `2^k` buckets, bucket `b` has page `b + 1`; behind page `2^k` follow, bucket by bucket,
 //! the further pages of the bucket's chain and then the overflow pages of its items. So the file
 //! grows at two places only: the bucket pages and the pages behind them. Each has a buffer
-//! ([`Region`]) that is written when it is full. The meta page is written last, because the file's
+//! (`Region`) that is written when it is full. The meta page is written last, because the file's
 //! unique id is a digest of all other pages: **the same entries give the same bytes**, whatever
 //! order they were inserted in.
 //!
 //! # Number of buckets
 //!
-//! The smallest power of two that can hold all pairs and leaves at most [`OVERFULL_PERCENT`] per
+//! The smallest power of two that can hold all pairs and leaves at most `OVERFULL_PERCENT` per
 //! cent of the buckets with more than a page. Counted with the real hashes and sizes, not guessed.
 //!
 //! # Order
@@ -40,10 +40,13 @@ use crate::bdb::{BucketNo, PageNo, PageSize};
 use crate::entries::Entries;
 use crate::error::Result;
 use crate::file::WriteAt;
+use crate::file::overlap::build_and_write;
 use crate::wire::ByteOrder;
 
 /// How many buckets in a hundred may need more than one page before the table gets twice as many.
 const OVERFULL_PERCENT: u64 = 15;
+/// From this many entries on the file is written while it is worked out.
+const OVERLAP_MIN: usize = 10_000;
 /// The function of every file this crate writes.
 const FUNCTION: HashFunction = HashFunction::Func5;
 
@@ -115,6 +118,20 @@ impl HashBuilder {
         };
         let sizes = PairSizes::new(format);
         let plan = Plan::new(entries, sizes, self.bucket_count);
+        if entries.len() < OVERLAP_MIN {
+            return self.write(entries, &plan, format, out);
+        }
+        build_and_write(out, |out| self.write(entries, &plan, format, out))
+    }
+
+    fn write(
+        &self,
+        entries: &Entries,
+        plan: &Plan,
+        format: PageFormat,
+        out: &mut dyn WriteAt,
+    ) -> Result<u64> {
+        let sizes = PairSizes::new(format);
         let mut file = FileWriter::new(out, format, plan.bucket_count)?;
         let mut sortable = Vec::new();
         let mut bucket_entries = Vec::new();

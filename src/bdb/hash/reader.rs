@@ -18,7 +18,6 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
-use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bdb::duplicate::{self, Walk};
@@ -474,10 +473,17 @@ impl<'a> Look<'a> {
                 self.check_places_on(bucket, &page, function, &mut seen)?;
             }
         }
+        self.check_unused(function, &mut seen)
+    }
+
+    /// That the pages of buckets that are not in use hold nothing but copies of keys that are in
+    /// their place. Anything else is an entry that the table lost, or one that an interrupted
+    /// update was about to add.
+    fn check_unused(&self, function: HashFunction, seen: &mut PageSet) -> Result<()> {
         let max_bucket = self.addressing().max_bucket;
         for bucket in (max_bucket + 1..=self.addressing().high_mask()).map(BucketNo) {
             if let Some(page) = self.unused_page(bucket)? {
-                self.check_places_on(bucket, &page, function, &mut seen)
+                self.check_places_on(bucket, &page, function, seen)
                     .map_err(|_| self.grown(&page, bucket))?;
             }
         }
@@ -585,27 +591,23 @@ pub struct Iter<'a> {
     /// The keys of a chain of several pages read so far. An interrupted update, or an old defect
     /// of Berkeley DB, can leave a key twice; the first is the one that lookups find.
     chain_keys: HashMap<Cow<'a, [u8]>, PageNo>,
-    /// The values still to come for `key`.
+    /// Further values of `key`, still to come.
     key: Cow<'a, [u8]>,
     values: VecDeque<Cow<'a, [u8]>>,
 }
 
 impl<'a> Iter<'a> {
     fn next_value(&mut self) -> Result<Option<KeyValue<'a>>> {
+        if let Some(value) = self.values.pop_front() {
+            return Ok(Some((self.key.clone(), value)));
+        }
         loop {
-            if let Some(value) = self.values.pop_front() {
-                let last = self.values.is_empty();
-                let key = if last {
-                    mem::take(&mut self.key)
-                } else {
-                    self.key.clone()
-                };
-                return Ok(Some((key, value)));
-            }
             if self.page.is_none() && !self.next_page()? {
                 return Ok(None);
             }
-            self.next_pair()?;
+            if let Some(pair) = self.next_pair()? {
+                return Ok(Some(pair));
+            }
         }
     }
 
@@ -631,35 +633,43 @@ impl<'a> Iter<'a> {
             self.chain_keys.clear();
             let more = bucket.0 < self.look.addressing().max_bucket;
             self.bucket = more.then(|| BucketNo(bucket.0 + 1));
+            if self.bucket.is_none()
+                && let Some(function) = self.look.meta.function
+            {
+                // A listing that lacks entries must not end as if it were complete.
+                self.look.check_unused(function, &mut self.seen)?;
+                self.look.check_nothing_behind_end(function)?;
+            }
         }
         Ok(false)
     }
 
-    /// Takes the next pair of the page into `key` and `values`, or drops the page at its end.
-    fn next_pair(&mut self) -> Result<()> {
+    /// The next pair of the page, its further values put into `values`. `None` at the end of the
+    /// page, which is dropped then, and for a pair that is not to be shown.
+    fn next_pair(&mut self) -> Result<Option<KeyValue<'a>>> {
         let Some((page, bucket, position)) = &mut self.page else {
-            return Ok(());
+            return Ok(None);
         };
         let mut pairs = Pairs::resume(page, *position)?;
         let Some(pair) = pairs.next_pair()? else {
             self.page = None;
-            return Ok(());
+            return Ok(None);
         };
         *position = pairs.position();
         let (look, seen) = (&self.look, &mut self.seen);
-        self.key = match pairs.item(pair.slot, pair.key.clone())? {
+        let key = match pairs.item(pair.slot, pair.key.clone())? {
             HashItem::OnPage(_) => {
                 let key = page.slice(pair.key.start + 1..pair.key.end)?;
                 if let Some(function) = look.meta.function
                     && !look.is_in_place(*bucket, page, &key, function)?
                 {
-                    return Ok(());
+                    return Ok(None);
                 }
                 key
             }
             HashItem::OffPage(item) => match look.off_page_key(*bucket, page, item, seen)? {
                 Some(key) => Cow::Owned(key),
-                None => return Ok(()),
+                None => return Ok(None),
             },
             HashItem::Duplicates(_) | HashItem::OffPageDuplicates(_) => {
                 return Err(Error::corrupt_slot(
@@ -672,30 +682,29 @@ impl<'a> Iter<'a> {
         let single = page.next()? == PageNo::NONE && self.chain_keys.is_empty();
         if !single {
             let number = page.number();
-            let first = *self.chain_keys.entry(self.key.clone()).or_insert(number);
+            let first = *self.chain_keys.entry(key.clone()).or_insert(number);
             // Which of two on one page a lookup finds depends on what else is there.
             if first != number {
-                return Ok(());
+                return Ok(None);
             }
         }
-        match pairs.item(pair.slot + 1, pair.value.clone())? {
-            HashItem::OnPage(_) => {
-                self.values
-                    .push_back(page.slice(pair.value.start + 1..pair.value.end)?);
-            }
-            HashItem::OffPage(item) => {
-                let value = overflow::read(&look.pages, item, Some(seen))?;
-                self.values.push_back(Cow::Owned(value));
-            }
+        let value = match pairs.item(pair.slot + 1, pair.value.clone())? {
+            HashItem::OnPage(_) => page.slice(pair.value.start + 1..pair.value.end)?,
+            HashItem::OffPage(item) => Cow::Owned(overflow::read(&look.pages, item, Some(seen))?),
             duplicates => {
                 let values = &mut self.values;
                 look.each_duplicate(page, pair.slot + 1, duplicates, Some(seen), |value| {
                     values.push_back(Cow::Owned(value));
                     Walk::On
                 })?;
+                let Some(first) = values.pop_front() else {
+                    return Ok(None);
+                };
+                self.key = key.clone();
+                first
             }
-        }
-        Ok(())
+        };
+        Ok(Some((key, value)))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! An update is worked out in memory on the buckets it touches: their pages are taken apart into
 //! pairs, and put together anew when the update is written. The order of writing, and what an
-//! interruption can leave, is told in [`pager`](crate::bdb::pager); this file keeps its two rules:
+//! interruption can leave, is told in `bdb::pager`; this file keeps its two rules:
 //! a pair that must leave its page goes to a **new** page, and the pages of a chain are written
 //! from the last to the first.
 //!

@@ -1,0 +1,93 @@
+//! Works out a file on one thread while another one writes it.
+
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::{panic, thread};
+
+use super::write_at::WriteAt;
+use crate::error::{Error, Result};
+
+/// How many pieces may wait to be written.
+const WAITING_MAX: usize = 4;
+
+/// Runs `build` on a thread of its own. What it writes is written to `out` on this one, in the same
+/// order.
+///
+/// Errors: those of `build`, and of `out`, after which `build` is stopped at its next write.
+pub(crate) fn build_and_write<T: Send>(
+    out: &mut dyn WriteAt,
+    build: impl FnOnce(&mut dyn WriteAt) -> Result<T> + Send,
+) -> Result<T> {
+    thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(WAITING_MAX);
+        let builder = scope.spawn(move || build(&mut Pieces(sender)));
+        let written = receiver
+            .iter()
+            .try_for_each(|(offset, bytes): (u64, Vec<u8>)| out.write_at(offset, &bytes));
+        // From here on the builder's writes fail, so that it ends soon.
+        drop(receiver);
+        let built = builder
+            .join()
+            .unwrap_or_else(|payload| panic::resume_unwind(payload));
+        written.and(built)
+    })
+}
+
+/// Sends what is written to the thread that writes it.
+struct Pieces(SyncSender<(u64, Vec<u8>)>);
+
+impl WriteAt for Pieces {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let sent = self.0.send((offset, bytes.to_vec()));
+        // Whoever reads the error gets the real one from the other thread.
+        sent.map_err(|_| Error::corrupt("writing has ended"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct FullAfter(usize);
+
+    impl WriteAt for FullAfter {
+        fn write_at(&mut self, _: u64, _: &[u8]) -> Result<()> {
+            match self.0.checked_sub(1) {
+                Some(left) => self.0 = left,
+                None => return Err(Error::corrupt("full")),
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn everything_arrives_in_order() {
+        let mut file = Vec::new();
+        let count = build_and_write(&mut file, |out| {
+            for i in 0..100u8 {
+                out.write_at(u64::from(i / 2), &[i])?;
+            }
+            Ok(100)
+        });
+        assert_eq!(count.unwrap(), 100);
+        assert_eq!(file, (0..50).map(|i| 2 * i + 1).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn a_failed_write_stops_the_builder_and_is_the_error() {
+        let mut writes = 0;
+        let result: Result<()> = build_and_write(&mut FullAfter(3), |out| {
+            loop {
+                out.write_at(0, &[0])?;
+                writes += 1;
+            }
+        });
+        assert_eq!(result.unwrap_err().to_string(), "full");
+        assert!(writes <= 3 + 2 + WAITING_MAX, "{writes}");
+    }
+
+    #[test]
+    fn the_builders_own_error_comes_through() {
+        let result: Result<()> = build_and_write(&mut Vec::new(), |_| Err(Error::corrupt("mine")));
+        assert_eq!(result.unwrap_err().to_string(), "mine");
+    }
+}

@@ -1,7 +1,7 @@
 //! Several values under one key. Postfix never writes them; other programs' files may hold them.
 
 use crate::bdb::PageNo;
-use crate::bdb::item::{LEAF_ITEM_HEADER_LEN, LeafItem};
+use crate::bdb::item::{LEAF_HEADER_LEN, LeafItem};
 use crate::bdb::overflow;
 use crate::bdb::page::{Page, PageKind, PageSet, Pages};
 use crate::error::{Error, Result};
@@ -71,7 +71,7 @@ pub(crate) fn off_page(
             }
             let value = match item {
                 LeafItem::OnPage(value) => {
-                    items_len += LEAF_ITEM_HEADER_LEN + value.len();
+                    items_len += LEAF_HEADER_LEN + value.len();
                     if items_len > leaf.format().room() {
                         let what = "items overlap";
                         return Err(Error::corrupt_slot(number.0, slot, what));

@@ -1,4 +1,4 @@
-//! What an index entry points at: the items of hash pages, and those of leaves of trees.
+//! What an index entry points at: the items of hash pages and those of trees.
 //!
 //! Numbers inside items are not aligned. The bytes of an item that carry no meaning are garbage in
 //! files written by Berkeley DB and zero in ours.
@@ -90,6 +90,22 @@ pub(crate) fn hash_off_page(item: OffPage, order: ByteOrder) -> [u8; HASH_OFF_PA
     bytes
 }
 
+/// Items of trees begin at multiples of this, and their lengths are rounded up to it.
+pub(crate) const TREE_ALIGNMENT: usize = 4;
+/// Length of a leaf item that refers to other pages, and of the key in an internal item that does:
+/// two bytes without meaning, type, one without meaning, first page, length.
+pub(crate) const TREE_OFF_PAGE_LEN: usize = 12;
+/// Bytes of a leaf item before its key or value: length, type.
+pub(crate) const LEAF_HEADER_LEN: usize = 3;
+/// Bytes of an internal item before its key: length, type, one without meaning, child, records.
+pub(crate) const INTERNAL_HEADER_LEN: usize = 12;
+
+/// `len` rounded up to where the next item of a tree may begin.
+#[inline]
+pub(crate) fn tree_aligned(len: usize) -> usize {
+    len.next_multiple_of(TREE_ALIGNMENT)
+}
+
 /// A key or value of a leaf of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeafItem<'a> {
@@ -103,11 +119,11 @@ pub enum LeafItem<'a> {
 
 /// Bit of the type byte of a leaf item: deleted, but a cursor pointed at it.
 const LEAF_DELETED: u8 = 0x80;
-/// What stands before the bytes of a leaf item: their number and the type.
-pub(crate) const LEAF_ITEM_HEADER_LEN: usize = 3;
-const LEAF_ON_PAGE: u8 = 1;
+pub(crate) const LEAF_ON_PAGE: u8 = 1;
 const LEAF_DUPLICATES: u8 = 2;
-const LEAF_OFF_PAGE: u8 = 3;
+pub(crate) const LEAF_OFF_PAGE: u8 = 3;
+
+const CUT_SHORT: &str = "item runs off the page";
 
 impl<'a> LeafItem<'a> {
     /// Reads the item that begins where `bytes` begins; the second half says whether it is marked
@@ -117,14 +133,13 @@ impl<'a> LeafItem<'a> {
     ///
     /// What is wrong with the item.
     pub fn parse(bytes: &'a [u8], order: ByteOrder) -> Result<(LeafItem<'a>, bool), String> {
-        const CUT_SHORT: &str = "item runs off the page";
         let (Some(len), Some(&kind)) = (order.u16(bytes, 0), bytes.get(2)) else {
             return Err(CUT_SHORT.into());
         };
         let item = match kind & !LEAF_DELETED {
             LEAF_ON_PAGE => LeafItem::OnPage(
                 bytes
-                    .get(LEAF_ITEM_HEADER_LEN..LEAF_ITEM_HEADER_LEN + usize::from(len))
+                    .get(LEAF_HEADER_LEN..LEAF_HEADER_LEN + usize::from(len))
                     .ok_or(CUT_SHORT)?,
             ),
             LEAF_DUPLICATES => {
@@ -138,6 +153,91 @@ impl<'a> LeafItem<'a> {
         };
         Ok((item, kind & LEAF_DELETED != 0))
     }
+
+    /// The bytes it takes on its page, padding included.
+    #[inline]
+    pub fn stored_len(&self) -> usize {
+        match self {
+            LeafItem::OnPage(bytes) => tree_aligned(LEAF_HEADER_LEN + bytes.len()),
+            LeafItem::OffPage(_) | LeafItem::OffPageDuplicates(_) => TREE_OFF_PAGE_LEN,
+        }
+    }
+}
+
+/// A key of a tree: of a pair in a leaf, or between two children of an internal page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeKey<'a> {
+    /// The bytes.
+    OnPage(&'a [u8]),
+    /// A key elsewhere.
+    OffPage(OffPage),
+}
+
+/// An item of an internal page of a tree (`BINTERNAL`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InternalItem<'a> {
+    /// No key below the child is less than this. In the first item of a page it has no meaning.
+    pub key: TreeKey<'a>,
+    /// The page one level below.
+    pub child: PageNo,
+}
+
+impl<'a> InternalItem<'a> {
+    /// Reads the item that begins where `bytes` begins.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the item.
+    #[inline]
+    pub fn parse(bytes: &'a [u8], order: ByteOrder) -> Result<InternalItem<'a>, String> {
+        let (Some(len), Some(&kind)) = (order.u16(bytes, 0), bytes.get(2)) else {
+            return Err(CUT_SHORT.into());
+        };
+        let child = PageNo(order.u32(bytes, 4).ok_or(CUT_SHORT)?);
+        let end = INTERNAL_HEADER_LEN + usize::from(len);
+        let body = bytes.get(INTERNAL_HEADER_LEN..end).ok_or(CUT_SHORT)?;
+        let key = match kind & !LEAF_DELETED {
+            LEAF_ON_PAGE => TreeKey::OnPage(body),
+            LEAF_OFF_PAGE if body.len() == TREE_OFF_PAGE_LEN => TreeKey::OffPage(OffPage {
+                first: PageNo(order.u32(body, 4).ok_or(CUT_SHORT)?),
+                len: order.u32(body, 8).ok_or(CUT_SHORT)?,
+            }),
+            LEAF_OFF_PAGE => {
+                return Err(format!(
+                    "off-page key of {} bytes, not {TREE_OFF_PAGE_LEN}",
+                    body.len()
+                ));
+            }
+            other => return Err(format!("no such item type: {other}")),
+        };
+        Ok(InternalItem { key, child })
+    }
+
+    /// The bytes it takes on its page, padding included.
+    #[inline]
+    pub fn stored_len(&self) -> usize {
+        internal_len(self.key)
+    }
+}
+
+/// The bytes that an internal item with this key takes on its page, padding included.
+#[inline]
+pub(crate) fn internal_len(key: TreeKey<'_>) -> usize {
+    let key_len = match key {
+        TreeKey::OnPage(bytes) => bytes.len(),
+        TreeKey::OffPage(_) => TREE_OFF_PAGE_LEN,
+    };
+    tree_aligned(INTERNAL_HEADER_LEN + key_len)
+}
+
+/// The 12 bytes that refer to overflow pages, in a leaf or as the key of an internal item.
+pub(crate) fn tree_off_page(item: OffPage, order: ByteOrder) -> [u8; TREE_OFF_PAGE_LEN] {
+    let mut bytes = [0; TREE_OFF_PAGE_LEN];
+    bytes[2] = LEAF_OFF_PAGE;
+    // Offsets 4 and 8 lie inside 12 bytes.
+    let _ = order.put_u32(&mut bytes, 4, item.first.0);
+    let _ = order.put_u32(&mut bytes, 8, item.len);
+    bytes
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! with the bytes that are really there.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use crate::bdb::PageNo;
 use crate::bdb::item::OffPage;
@@ -136,4 +137,24 @@ pub(crate) fn pages(pages: &Pages<'_>, item: OffPage, freed: &mut PageSet) -> Re
         numbers.push(number);
     }
     Ok(numbers)
+}
+
+/// How the item compares to `bytes`: byte by byte, a prefix first. Reads no further than the first
+/// difference.
+pub(crate) fn compare(pages: &Pages<'_>, item: OffPage, bytes: &[u8]) -> Result<Ordering> {
+    let mut parts = Parts::new(pages, item)?;
+    let mut rest = bytes;
+    while let Some((_, part)) = parts.next_part()? {
+        let (front, behind) = rest.split_at_checked(part.len()).unwrap_or((rest, &[]));
+        // A shorter front is a prefix or differs; in both cases that decides.
+        match (*part).cmp(front) {
+            Ordering::Equal => rest = behind,
+            different => return Ok(different),
+        }
+    }
+    Ok(if rest.is_empty() {
+        Ordering::Equal
+    } else {
+        Ordering::Less
+    })
 }

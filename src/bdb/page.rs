@@ -399,6 +399,12 @@ impl PageSet {
         *word |= bit;
         new
     }
+
+    /// Whether the page is in the set.
+    pub(crate) fn contains(&self, page: PageNo) -> bool {
+        let word = self.0.get((page.0 / 64) as usize);
+        word.is_some_and(|word| *word & (1 << (page.0 % 64)) != 0)
+    }
 }
 
 #[cfg(test)]

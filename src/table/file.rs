@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::bdb::btree::{BtreeBuilder, BtreeReader};
 use crate::bdb::hash::{HashBuilder, HashReader};
 use crate::entries::Entries;
 use crate::error::{Error, ErrorKind, Result};
@@ -27,13 +28,15 @@ const SHORT_KEY_LEN: usize = 254;
 pub enum FileFormat {
     /// Berkeley DB hash.
     Hash,
+    /// Berkeley DB btree.
+    Btree,
 }
 
 impl FileFormat {
     /// What stands between the table's name and the end of the file's name.
     pub fn suffix(self) -> &'static str {
         match self {
-            FileFormat::Hash => ".db",
+            FileFormat::Hash | FileFormat::Btree => ".db",
         }
     }
 
@@ -41,13 +44,14 @@ impl FileFormat {
     pub fn type_name(self) -> &'static str {
         match self {
             FileFormat::Hash => "hash",
+            FileFormat::Btree => "btree",
         }
     }
 
     /// Whether keys and values of this format end in a NUL unless something else was asked for.
     pub fn customary_nul(self) -> bool {
         match self {
-            FileFormat::Hash => true,
+            FileFormat::Hash | FileFormat::Btree => true,
         }
     }
 
@@ -55,13 +59,50 @@ impl FileFormat {
     pub(crate) fn build(self, entries: &Entries, out: &mut dyn WriteAt) -> Result<u64> {
         match self {
             FileFormat::Hash => HashBuilder::new().build(entries, out),
+            FileFormat::Btree => BtreeBuilder::new().build(entries, out),
         }
+    }
+}
+
+/// A file of any format, open for reading.
+enum Reader {
+    Hash(HashReader),
+    Btree(BtreeReader),
+}
+
+impl Reader {
+    fn new(format: FileFormat, store: Store) -> Result<Reader> {
+        match format {
+            FileFormat::Hash => HashReader::new(store).map(Reader::Hash),
+            FileFormat::Btree => BtreeReader::new(store).map(Reader::Btree),
+        }
+    }
+
+    fn store(&self) -> &Store {
+        match self {
+            Reader::Hash(reader) => reader.store(),
+            Reader::Btree(reader) => reader.store(),
+        }
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        match self {
+            Reader::Hash(reader) => reader.get(key),
+            Reader::Btree(reader) => reader.get(key),
+        }
+    }
+
+    fn iter(&self) -> Result<Listing<'_>> {
+        Ok(match self {
+            Reader::Hash(reader) => Box::new(reader.iter()?),
+            Reader::Btree(reader) => Box::new(reader.iter()?),
+        })
     }
 }
 
 /// A table in a database file, open for reading.
 pub struct FileTable {
-    reader: HashReader,
+    reader: Reader,
     format: FileFormat,
     title: String,
     fold: Fold,
@@ -88,7 +129,7 @@ impl FileTable {
             &path,
             store.state().map(|state| state.modified),
         );
-        let reader = HashReader::new(store).map_err(|error| error.in_file(&path))?;
+        let reader = Reader::new(format, store).map_err(|error| error.in_file(&path))?;
         Ok(FileTable {
             reader,
             format,

@@ -42,14 +42,19 @@ pub struct TableType {
     format: FileFormat,
 }
 
-static TYPES: &[TableType] = &[TableType {
-    name: "hash",
-    format: FileFormat::Hash,
-}];
+static TYPES: &[TableType] = &[
+    TableType {
+        name: "btree",
+        format: FileFormat::Btree,
+    },
+    TableType {
+        name: "hash",
+        format: FileFormat::Hash,
+    },
+];
 
 /// Types of Postfix that this version does not know how to read yet.
 static NOT_YET: &[&str] = &[
-    "btree",
     "cdb",
     "cidr",
     "debug",

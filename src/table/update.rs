@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::bdb::btree::BtreeBuilder;
 use crate::bdb::hash::{HashBuilder, HashUpdater};
 use crate::bdb::{OnExisting, PageSize};
 use crate::entries::{Entries, Inserted, OnDuplicate};
@@ -334,6 +335,10 @@ impl Layout {
                 .page_size(self.page_size)
                 .byte_order(self.order)
                 .build(entries, out),
+            FileFormat::Btree => BtreeBuilder::new()
+                .page_size(self.page_size)
+                .byte_order(self.order)
+                .build(entries, out),
         }
     }
 }
@@ -359,6 +364,7 @@ impl FormatUpdater {
             FileFormat::Hash => HashUpdater::new(store)
                 .map(Box::new)
                 .map(FormatUpdater::Hash),
+            FileFormat::Btree => Err(Error::unsupported("changing btree files in place")),
         }
         .map_err(|error| error.in_file(path))
     }

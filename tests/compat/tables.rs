@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use crate::common::{Outcome, TestDir};
 use crate::oracle::{assert_clean, have, original};
 
+/// The types of table that share a suffix, a library and these tests.
+const TYPES: [&str; 2] = ["hash", "btree"];
+
 /// What a table should hold.
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -53,6 +56,11 @@ fn sets() -> Vec<(&'static str, Model)> {
     ]
 }
 
+fn each_set_and_type() -> impl Iterator<Item = ((&'static str, Model), &'static str)> {
+    let each = |table_type| sets().into_iter().map(move |set| (set, table_type));
+    TYPES.into_iter().flat_map(each)
+}
+
 fn text<'a>(pairs: impl IntoIterator<Item = (&'a Vec<u8>, &'a Vec<u8>)>) -> Vec<u8> {
     let mut text = Vec::new();
     for (key, value) in pairs {
@@ -88,16 +96,12 @@ fn assert_holds(label: &str, listing: &Outcome, model: &Model) {
 
 /// Ours lists exactly the model and finds each key.
 #[track_caller]
-fn assert_ours_reads(label: &str, dir: &TestDir, model: &Model) {
-    let listing = dir
-        .ours("rpostmap")
-        .args(["-s", "hash:t"])
-        .ok()
-        .stderr_is("");
+fn assert_ours_reads(label: &str, dir: &TestDir, table: &str, model: &Model) {
+    let listing = dir.ours("rpostmap").args(["-s", table]).ok().stderr_is("");
     assert_holds(label, &listing, model);
     let answers = dir
         .ours("rpostmap")
-        .args(["-q", "-", "hash:t"])
+        .args(["-q", "-", table])
         .stdin(lines(model.keys()));
     let answers = answers
         .finish()
@@ -114,23 +118,25 @@ fn original_reads_checks_and_updates_our_tables() {
     if !have(&["postmap", "db5.3_verify", "db5.3_dump"]) {
         return;
     }
-    for (label, mut model) in sets() {
+    for ((label, mut model), table_type) in each_set_and_type() {
+        let table = &*format!("{table_type}:t");
+        let label = &*format!("{table_type}, {label}");
         let dir = TestDir::new("ours");
         dir.write("t", text(&model));
         dir.ours("rpostmap")
-            .args(["hash:t"])
+            .args([table])
             .ok()
             .stdout_is("")
             .stderr_is("");
         assert_clean(&dir, "t.db");
-        assert_ours_reads(label, &dir, &model);
+        assert_ours_reads(label, &dir, table, &model);
         let listing = original(&dir, "postmap")
-            .args(["-s", "hash:t"])
+            .args(["-s", table])
             .ok()
             .stderr_is("");
         assert_holds(label, &listing, &model);
         let answers = original(&dir, "postmap")
-            .args(["-q", "-", "hash:t"])
+            .args(["-q", "-", table])
             .stdin(lines(model.keys()));
         assert!(
             answers.finish().stdout == text(&model),
@@ -143,13 +149,13 @@ fn original_reads_checks_and_updates_our_tables() {
         // through the library that made the format.
         let new = numbered(500_000..501_000);
         original(&dir, "postmap")
-            .args(["-i", "hash:t"])
+            .args(["-i", table])
             .stdin(text(&new))
             .ok()
             .stderr_is("");
         model.extend(new);
         assert_clean(&dir, "t.db");
-        assert_ours_reads(label, &dir, &model);
+        assert_ours_reads(label, &dir, table, &model);
 
         let step = (model.len() / 1_000).max(1);
         let changed: Model = model
@@ -160,12 +166,12 @@ fn original_reads_checks_and_updates_our_tables() {
             .filter(|(_, value)| value.len() < 500_000)
             .collect();
         let update = original(&dir, "postmap")
-            .args(["-r", "-i", "hash:t"])
+            .args(["-r", "-i", table])
             .stdin(text(&changed));
         update.ok().stderr_is("");
         model.extend(changed);
         assert_clean(&dir, "t.db");
-        assert_ours_reads(label, &dir, &model);
+        assert_ours_reads(label, &dir, table, &model);
 
         let doomed: Vec<Vec<u8>> = model
             .keys()
@@ -174,12 +180,12 @@ fn original_reads_checks_and_updates_our_tables() {
             .cloned()
             .collect();
         original(&dir, "postmap")
-            .args(["-d", "-", "hash:t"])
+            .args(["-d", "-", table])
             .stdin(lines(&doomed))
             .ok();
         doomed.iter().for_each(|key| drop(model.remove(key)));
         assert_clean(&dir, "t.db");
-        assert_ours_reads(label, &dir, &model);
+        assert_ours_reads(label, &dir, table, &model);
     }
 }
 
@@ -188,15 +194,17 @@ fn ours_reads_the_originals_tables() {
     if !have(&["postmap"]) {
         return;
     }
-    for (label, model) in sets() {
+    for ((label, model), table_type) in each_set_and_type() {
+        let table = &*format!("{table_type}:t");
+        let label = &*format!("{table_type}, {label}");
         for null in ["-N", "-n"] {
             let dir = TestDir::new("theirs");
             dir.write("t", text(&model));
             original(&dir, "postmap")
-                .args([null, "hash:t"])
+                .args([null, table])
                 .ok()
                 .stderr_is("");
-            assert_ours_reads(label, &dir, &model);
+            assert_ours_reads(label, &dir, table, &model);
         }
     }
 }
@@ -209,13 +217,19 @@ fn ours_reads_what_db_load_writes_in_every_page_size_and_order() {
     let model = off_page();
     let pairs = lines(model.iter().flat_map(|(key, value)| [key, value]));
     for page_size in [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536] {
-        for order in ["1234", "4321"] {
+        for (order, table_type) in [("1234", "hash"), ("4321", "hash")]
+            .into_iter()
+            .chain([("1234", "btree"), ("4321", "btree")])
+        {
             let dir = TestDir::new("load");
             let page_size = format!("db_pagesize={page_size}");
             let order = format!("db_lorder={order}");
-            let load = ["-T", "-t", "hash", "-c", &page_size, "-c", &order, "t.db"];
+            let load = [
+                "-T", "-t", table_type, "-c", &page_size, "-c", &order, "t.db",
+            ];
             original(&dir, "db5.3_load").args(load).stdin(&*pairs).ok();
-            assert_ours_reads(&format!("{page_size} {order}"), &dir, &model);
+            let label = format!("{table_type} {page_size} {order}");
+            assert_ours_reads(&label, &dir, &format!("{table_type}:t"), &model);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::common::{TestDir, is_stand_in, package_file, shout};
 use crate::formats::{real_keys, real_pairs};
 
-/// Length of a hash meta page without its unused tail and the checksum's key.
+/// Length of a meta page without its unused tail and the checksum's key.
 const META_LEN: usize = 512;
 
 /// A way to damage a file.
@@ -45,7 +45,12 @@ fn damaged_table_gives_right_answers_or_one_fatal_line() {
     let (pairs, keys) = (real_pairs(), real_keys());
     let mut sorted: Vec<&[u8]> = pairs.iter().map(Vec::as_slice).collect();
     sorted.sort_unstable();
-    for name in ["libdb-5.3-hash-512-le", "libdb-4.0-hash-4096-be"] {
+    for (name, table) in [
+        ("libdb-5.3-hash-512-le", "hash:t"),
+        ("libdb-4.0-hash-4096-be", "hash:t"),
+        ("libdb-5.3-btree-512-be", "btree:t"),
+        ("libdb-4.0-btree-512-le", "btree:t"),
+    ] {
         let path = package_file("tests/data/bdb").join(format!("{name}.db"));
         let intact = fs::read(path).expect("fixture");
         for damage in sample(intact.len(), 50) {
@@ -53,7 +58,7 @@ fn damaged_table_gives_right_answers_or_one_fatal_line() {
             let mut bytes = intact.clone();
             damage.apply(&mut bytes);
             fs::write(dir.file("t.db"), &bytes).expect("write t.db");
-            for args in [&["-f", "-u", "-q", "-", "hash:t"][..], &["-s", "hash:t"]] {
+            for args in [&["-f", "-u", "-q", "-", table][..], &["-s", table]] {
                 let run = dir.ours("rpostmap").args(args).stdin(&*keys);
                 let end = run.limit(Duration::from_secs(5)).finish();
                 let about = || format!("{name}, {damage:?}\n{end}");

@@ -30,41 +30,63 @@ pub(crate) fn real_keys() -> Vec<u8> {
 }
 
 #[test]
-fn every_real_hash_table_lists_and_answers_its_307_pairs() {
+fn every_real_table_lists_and_answers_its_307_pairs() {
     let pairs = real_pairs();
     assert_eq!(pairs.len(), 307);
     let mut sorted: Vec<&[u8]> = pairs.iter().map(Vec::as_slice).collect();
     sorted.sort_unstable();
     let keys = real_keys();
-    let mut count = 0;
+    let (mut hash_count, mut btree_count) = (0, 0);
     for entry in fs::read_dir(package_file("tests/data/bdb")).expect("tests/data/bdb") {
         let path = entry.expect("entry").path();
+        if path.extension().is_none_or(|suffix| suffix != "db") {
+            continue;
+        }
         let name = path
             .file_stem()
             .expect("name")
             .to_string_lossy()
             .into_owned();
-        if !name.contains("-hash-") || path.extension().is_none_or(|suffix| suffix != "db") {
-            continue;
-        }
-        count += 1;
-        // The original's library reads nothing older than hash version 7.
+        let table = if name.contains("-hash-") {
+            hash_count += 1;
+            "hash:t"
+        } else {
+            btree_count += 1;
+            "btree:t"
+        };
+        // The original's library reads nothing older than hash version 7 and btree version 8.
         if is_stand_in() && name.starts_with("libdb-3.0-") {
             continue;
         }
         let dir = TestDir::new(&name);
         fs::copy(&path, dir.file("t.db")).expect("copy");
-        let listed = dir.ours("rpostmap").args(["-s", "hash:t"]).ok();
+        let listed = dir.ours("rpostmap").args(["-s", table]).ok();
         assert!(
             listed.sorted_lines() == sorted,
             "{name}: listing differs\n{listed}"
         );
-        let answers = ["-f", "-u", "-q", "-", "hash:t"];
+        let answers = ["-f", "-u", "-q", "-", table];
         let answers = dir.ours("rpostmap").args(answers).stdin(&*keys).ok();
         assert!(
             answers.stdout == pairs.concat(),
             "{name}: answers differ\n{answers}"
         );
     }
-    assert_eq!(count, 13, "hash tables in tests/data/bdb");
+    assert_eq!((hash_count, btree_count), (13, 12), "in tests/data/bdb");
+}
+
+#[test]
+fn a_table_of_the_other_type_is_refused_until_it_is_built_anew() {
+    for (made, other) in [("hash:t", "btree:t"), ("btree:t", "hash:t")] {
+        let dir = TestDir::new("type");
+        dir.write("t", "key value\n");
+        dir.ours("rpostmap").args([made]).ok();
+        let refused = dir.ours("postmap").args(["-q", "key", other]).finish();
+        refused
+            .status_is(1)
+            .stderr_is("postmap: fatal: open database t.db: Invalid argument\n");
+        dir.ours("rpostmap").args([other]).ok();
+        let found = dir.ours("rpostmap").args(["-q", "key", other]).ok();
+        assert_eq!(found.stdout, b"value\n");
+    }
 }

@@ -5,6 +5,7 @@
 mod common;
 
 mod alloc;
+mod btree;
 mod corpus;
 mod corrupt;
 mod damaged;

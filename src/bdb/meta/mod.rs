@@ -1,12 +1,18 @@
 //! Page 0: which access method, version and byte order, how large pages are and where things lie.
 //!
-//! [`Identity`] is what the first bytes say; [`HashMeta`] is the meta page of a hash file after
-//! every number in it that later arithmetic relies on has been checked.
+//! [`Identity`] is what the first bytes say; [`HashMeta`] and [`BtreeMeta`] are meta pages after
+//! every number in them that later arithmetic relies on has been checked.
 
+mod btree;
 mod hash;
 
+pub use btree::BtreeMeta;
 pub use hash::HashMeta;
 
+pub(crate) use btree::{
+    BTREE_META_TYPE, BTREE_OLDEST_VERSION, BTREE_VERSION, MIN_KEYS, MIN_KEYS_OFFSET, RECORD_PAD,
+    RECORD_PAD_OFFSET, ROOT, ROOT_OFFSET,
+};
 pub(crate) use hash::{
     CHARKEY_OFFSET, ELEMENT_COUNT_OFFSET, HASH_META_TYPE, HASH_VERSION, HIGH_MASK_OFFSET,
     LOW_MASK_OFFSET, MAX_BUCKET_OFFSET, SPARES_OFFSET,

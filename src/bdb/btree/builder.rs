@@ -1,0 +1,524 @@
+//! Writes a whole btree file from its entries, in one pass.
+//!
+//! # Layout
+//!
+//! A single leaf is page 1, which is the root always. Otherwise the leaves have the pages from 2 on
+//! in key order, the overflow pages of their items follow, then the internal pages level by level
+//! upwards, each behind the overflow pages of its own keys; the last one, the root, takes page 1.
+//! Pages are filled as far as they go. The meta page is written last, because the file's unique id
+//! is a digest of all other pages: **the same entries give the same bytes**, whatever order they
+//! were inserted in.
+//!
+//! # Separators
+//!
+//! The key between two leaves is the shortest beginning of the right leaf's first key that sorts
+//! behind the left leaf's last key. The first key of an internal page is left empty and stands on
+//! the level above.
+//!
+//! To change this safely: the digests in the tests are those of files that Berkeley DB 5.3 was
+//! seen to read and update. A change of layout changes them, and needs that proof again.
+
+use crate::bdb::btree::sort::sorted_numbers;
+use crate::bdb::btree::threshold;
+use crate::bdb::item::{
+    LEAF_HEADER_LEN, OffPage, TREE_OFF_PAGE_LEN, TreeKey, internal_len, tree_aligned,
+};
+use crate::bdb::meta::{
+    BTREE_MAGIC, BTREE_META_TYPE, BTREE_VERSION, MIN_KEYS, MIN_KEYS_OFFSET, RECORD_PAD,
+    RECORD_PAD_OFFSET, ROOT, ROOT_OFFSET, UID_LEN,
+};
+use crate::bdb::page::PageFormat;
+use crate::bdb::page_buf::{Links, TreePageBuf};
+use crate::bdb::writer::{NewMeta, PageNumbers, Region, content_uid};
+use crate::bdb::{PageNo, PageSize};
+use crate::entries::Entries;
+use crate::error::Result;
+use crate::file::WriteAt;
+use crate::wire::ByteOrder;
+
+/// Settings for writing a btree file. See [`BtreeReader`](super::BtreeReader) for an example.
+#[derive(Clone, Debug)]
+pub struct BtreeBuilder {
+    page_size: PageSize,
+    order: ByteOrder,
+    uid: Option<[u8; UID_LEN]>,
+}
+
+impl Default for BtreeBuilder {
+    fn default() -> Self {
+        BtreeBuilder {
+            page_size: PageSize::DEFAULT,
+            order: ByteOrder::NATIVE,
+            uid: None,
+        }
+    }
+}
+
+impl BtreeBuilder {
+    /// Pages of 4096 bytes in the byte order of this machine.
+    pub fn new() -> BtreeBuilder {
+        BtreeBuilder::default()
+    }
+
+    /// Sets the page size.
+    pub fn page_size(mut self, size: PageSize) -> BtreeBuilder {
+        self.page_size = size;
+        self
+    }
+
+    /// Sets the byte order of the file.
+    pub fn byte_order(mut self, order: ByteOrder) -> BtreeBuilder {
+        self.order = order;
+        self
+    }
+
+    /// Sets the file's unique id instead of deriving it from the content. Berkeley DB uses it only
+    /// to tell files apart inside one shared cache.
+    pub fn uid(mut self, uid: [u8; UID_LEN]) -> BtreeBuilder {
+        self.uid = Some(uid);
+        self
+    }
+
+    /// Writes the file that holds `entries` to `out`, which is empty, and returns the file's
+    /// length in bytes.
+    ///
+    /// Needs 20 bytes of memory for each entry, and two megabytes.
+    ///
+    /// # Errors
+    ///
+    /// `TooLong` when the file would have more than 2^32 - 1 pages; whatever `out` fails with.
+    pub fn build(&self, entries: &Entries, out: &mut dyn WriteAt) -> Result<u64> {
+        let format = PageFormat {
+            size: self.page_size,
+            order: self.order,
+            checksum: false,
+        };
+        let sizes = ItemSizes {
+            threshold: threshold(format, MIN_KEYS),
+            room: format.room(),
+        };
+        let numbers = sorted_numbers(entries);
+        let leaves = cut_into_leaves(entries, &numbers, sizes);
+        let mut file = FileWriter::new(out, format, sizes, leaves.len())?;
+        let mut children = file.write_leaves(entries, &numbers, &leaves)?;
+        let mut level = 2;
+        while children.len() > 1 {
+            children = file.write_level(&children, level)?;
+            level += 1;
+        }
+        file.finish(self)
+    }
+}
+
+/// How much room items take on a page.
+#[derive(Clone, Copy)]
+struct ItemSizes {
+    /// The longest key or value that stays on a page.
+    threshold: usize,
+    /// What index and items of a page share.
+    room: usize,
+}
+
+impl ItemSizes {
+    #[inline]
+    fn is_off_page(self, len: usize) -> bool {
+        len > self.threshold
+    }
+
+    /// The bytes that a key or value of this length takes on a leaf, its index entry included.
+    #[inline]
+    fn leaf_item_len(self, len: usize) -> usize {
+        2 + if self.is_off_page(len) {
+            TREE_OFF_PAGE_LEN
+        } else {
+            tree_aligned(LEAF_HEADER_LEN + len)
+        }
+    }
+
+    /// The bytes that a key takes on an internal page, its index entry included.
+    fn internal_item_len(self, key: &[u8]) -> usize {
+        2 + internal_len(if self.is_off_page(key.len()) {
+            // Only the length counts here, and that is the same for all.
+            TreeKey::OffPage(OffPage {
+                first: PageNo::NONE,
+                len: 0,
+            })
+        } else {
+            TreeKey::OnPage(key)
+        })
+    }
+}
+
+/// How many entries go on each leaf. There is always a leaf.
+fn cut_into_leaves(entries: &Entries, numbers: &[u32], sizes: ItemSizes) -> Vec<usize> {
+    let mut cuts = Vec::new();
+    let (mut count, mut used) = (0, 0);
+    for &number in numbers {
+        let (key_len, value_len) = entries.lens(number).unwrap_or((0, 0));
+        let len = sizes.leaf_item_len(key_len as usize) + sizes.leaf_item_len(value_len as usize);
+        if count > 0 && used + len > sizes.room {
+            cuts.push(count);
+            (count, used) = (0, 0);
+        }
+        count += 1;
+        used += len;
+    }
+    cuts.push(count);
+    cuts
+}
+
+/// The shortest beginning of `right` that sorts behind `left`, which sorts before `right`.
+pub(crate) fn separator<'k>(left: &[u8], right: &'k [u8]) -> &'k [u8] {
+    let shared = left.iter().zip(right).take_while(|(x, y)| x == y).count();
+    right.get(..=shared).unwrap_or(right)
+}
+
+/// A page and the least key that leads to it.
+struct Child<'e> {
+    page: PageNo,
+    separator: &'e [u8],
+}
+
+struct FileWriter<'o> {
+    out: &'o mut dyn WriteAt,
+    format: PageFormat,
+    sizes: ItemSizes,
+    /// Page 1.
+    root: Region,
+    leaves: Region,
+    behind: Region,
+    /// The numbers of the pages behind the leaves.
+    numbers: PageNumbers,
+}
+
+impl<'o> FileWriter<'o> {
+    fn new(
+        out: &'o mut dyn WriteAt,
+        format: PageFormat,
+        sizes: ItemSizes,
+        leaf_count: usize,
+    ) -> Result<FileWriter<'o>> {
+        let size = format.size.bytes() as u64;
+        let mut numbers = PageNumbers::from(ROOT.0 + 1, format);
+        if leaf_count > 1 {
+            numbers.take(leaf_count as u64)?;
+        }
+        Ok(FileWriter {
+            out,
+            format,
+            sizes,
+            root: Region::new(size * u64::from(ROOT.0)),
+            leaves: Region::new(size * u64::from(ROOT.0 + 1)),
+            behind: Region::new(size * u64::from(numbers.next())),
+            numbers,
+        })
+    }
+
+    /// Writes all leaves; `counts` says how many entries go on each.
+    fn write_leaves<'e>(
+        &mut self,
+        entries: &'e Entries,
+        numbers: &[u32],
+        counts: &[usize],
+    ) -> Result<Vec<Child<'e>>> {
+        let mut children = Vec::with_capacity(counts.len());
+        let mut references = Vec::new();
+        let mut last_key: &[u8] = &[];
+        let mut rest = numbers;
+        let mut page = if counts.len() > 1 {
+            PageNo(ROOT.0 + 1)
+        } else {
+            ROOT
+        };
+        let mut prev = PageNo::NONE;
+        for (at, &count) in counts.iter().enumerate() {
+            let (on_page, behind) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+            rest = behind;
+            let pairs = || on_page.iter().filter_map(|&number| entries.entry(number));
+            references.clear();
+            for bytes in pairs().flat_map(|(key, value)| [key, value]) {
+                if self.sizes.is_off_page(bytes.len()) {
+                    references.push(self.write_chain(bytes)?);
+                }
+            }
+            let next = if at + 1 < counts.len() {
+                PageNo(page.0 + 1)
+            } else {
+                PageNo::NONE
+            };
+            let region = if page == ROOT {
+                &mut self.root
+            } else {
+                &mut self.leaves
+            };
+            let buffer = region.page(self.format.size.bytes(), self.out)?;
+            let mut leaf = TreePageBuf::new(buffer, self.format);
+            let mut references = references.iter().copied();
+            for bytes in pairs().flat_map(|(key, value)| [key, value]) {
+                leaf.push_leaf(if self.sizes.is_off_page(bytes.len()) {
+                    let item = references.next().expect("one for each, see above");
+                    TreeKey::OffPage(item)
+                } else {
+                    TreeKey::OnPage(bytes)
+                });
+            }
+            let number = page;
+            leaf.finish(Links { number, prev, next }, 1);
+            let first_key = pairs().next().map_or(&[][..], |(key, _)| key);
+            children.push(Child {
+                page,
+                separator: separator(last_key, first_key),
+            });
+            last_key = pairs().next_back().map_or(last_key, |(key, _)| key);
+            (prev, page) = (page, next);
+        }
+        Ok(children)
+    }
+
+    /// Writes the level above `children`.
+    fn write_level<'e>(&mut self, children: &[Child<'e>], level: u8) -> Result<Vec<Child<'e>>> {
+        let mut parents = Vec::new();
+        let mut rest = children;
+        while let Some((first, behind)) = rest.split_first() {
+            let mut used = self.sizes.internal_item_len(&[]);
+            let more = behind
+                .iter()
+                .take_while(|child| {
+                    used += self.sizes.internal_item_len(child.separator);
+                    used <= self.sizes.room
+                })
+                .count();
+            let (others, behind) = behind.split_at_checked(more).unwrap_or((behind, &[]));
+            rest = behind;
+            let mut keys = Vec::with_capacity(others.len());
+            for child in others {
+                keys.push(if self.sizes.is_off_page(child.separator.len()) {
+                    TreeKey::OffPage(self.write_chain(child.separator)?)
+                } else {
+                    TreeKey::OnPage(child.separator)
+                });
+            }
+            let is_root = parents.is_empty() && rest.is_empty();
+            let (number, region) = if is_root {
+                (ROOT, &mut self.root)
+            } else {
+                (PageNo(self.numbers.take(1)?), &mut self.behind)
+            };
+            let buffer = region.page(self.format.size.bytes(), self.out)?;
+            let mut page = TreePageBuf::new(buffer, self.format);
+            page.push_internal(first.page, TreeKey::OnPage(&[]));
+            for (child, key) in others.iter().zip(keys) {
+                page.push_internal(child.page, key);
+            }
+            let (prev, next) = (PageNo::NONE, PageNo::NONE);
+            page.finish(Links { number, prev, next }, level);
+            parents.push(Child {
+                page: number,
+                separator: first.separator,
+            });
+        }
+        Ok(parents)
+    }
+
+    fn write_chain(&mut self, bytes: &[u8]) -> Result<OffPage> {
+        let pages = bytes.len().div_ceil(self.format.room());
+        let first = self.numbers.take(pages as u64)?;
+        self.behind
+            .write_chain(first, bytes, self.format, self.out)?;
+        // Entries are shorter than 4 GiB.
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        Ok(OffPage {
+            first: PageNo(first),
+            len,
+        })
+    }
+
+    fn finish(mut self, builder: &BtreeBuilder) -> Result<u64> {
+        for region in [&mut self.root, &mut self.leaves, &mut self.behind] {
+            region.flush(self.out)?;
+        }
+        let page_count = self.numbers.next();
+        let uid = builder
+            .uid
+            .unwrap_or_else(|| content_uid([&self.root, &self.leaves, &self.behind]));
+        let meta = NewMeta {
+            magic: BTREE_MAGIC,
+            version: BTREE_VERSION,
+            meta_type: BTREE_META_TYPE,
+            page_count,
+            uid,
+        };
+        let fields = [
+            (MIN_KEYS_OFFSET, MIN_KEYS),
+            (RECORD_PAD_OFFSET, RECORD_PAD),
+            (ROOT_OFFSET, ROOT.0),
+        ];
+        self.out.write_at(0, &meta.page(self.format, fields))?;
+        Ok(u64::from(page_count) * self.format.size.bytes() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    fn entries<K: AsRef<[u8]>, V: AsRef<[u8]>>(list: impl IntoIterator<Item = (K, V)>) -> Entries {
+        let mut entries = Entries::new();
+        for (key, value) in list {
+            entries.insert(key.as_ref(), value.as_ref()).unwrap();
+        }
+        entries
+    }
+
+    fn build(builder: &BtreeBuilder, entries: &Entries) -> Vec<u8> {
+        let mut file = Vec::new();
+        let len = builder.build(entries, &mut file).unwrap();
+        assert_eq!(len, file.len() as u64);
+        file
+    }
+
+    fn two() -> Entries {
+        entries([("alpha\0", "one\0"), ("beta\0", "two\0")])
+    }
+
+    fn with_off_page_items() -> Entries {
+        let long_value = [&[b'v'; 1000][..], b"\0"].concat();
+        let long_key = [&[b'K'; 200][..], b"\0"].concat();
+        entries([
+            (&b""[..], &b""[..]),
+            (b"a\0", b"1\0"),
+            (b"ab\0", b"2\0"),
+            (b"k\0", &long_value),
+            (&long_key, b"x\0"),
+        ])
+    }
+
+    fn many() -> Entries {
+        entries((0..1000).map(|i| (format!("key{i}\0"), format!("value {}\0", i * i))))
+    }
+
+    fn builder(page_size: u32, order: ByteOrder) -> BtreeBuilder {
+        BtreeBuilder::new()
+            .page_size(PageSize::new(page_size).unwrap())
+            .byte_order(order)
+            .uid(std::array::from_fn(|i| u8::try_from(i).unwrap()))
+    }
+
+    /// Digests of files that Berkeley DB 5.3 was seen to read, update and verify.
+    #[test]
+    fn canonical_files_byte_for_byte() {
+        use ByteOrder::{Big, Little};
+        for (name, entries, page_size, order, len, digest) in [
+            (
+                "empty",
+                Entries::new(),
+                4096,
+                Little,
+                8192,
+                "b91bfa4f9f1b7b6d2ca0e5bd1bbef55f85183993d9e37ac1f408b12c2020187b",
+            ),
+            (
+                "two",
+                two(),
+                512,
+                Little,
+                1024,
+                "e85672cb62c1f329a568aa7c1abbad4e1b418aecb89c1a37c2dffcd4eb986a20",
+            ),
+            (
+                "two",
+                two(),
+                512,
+                Big,
+                1024,
+                "f7e3db098503a9d29c7c7db0f6784af76cbac71e830ba3a36ab48930ce6aba9c",
+            ),
+            (
+                "off-page",
+                with_off_page_items(),
+                512,
+                Little,
+                3072,
+                "9b65279c9d8563c501dca7a63c270121ad28cbeebdfbed1bb2693400a08e079a",
+            ),
+            (
+                "many",
+                many(),
+                512,
+                Little,
+                37376,
+                "9ad467bdeedd6f0eac3a69407f213fd773c78741779ce2d35513252322a3d06d",
+            ),
+            (
+                "many",
+                many(),
+                4096,
+                Little,
+                40960,
+                "5dc86f2dec819db4581857f10a229148ab45bf5ddd642d5ec354fcf5d3ff9a2a",
+            ),
+        ] {
+            let file = build(&builder(page_size, order), &entries);
+            let case = format!("{name}, {page_size}, {order:?}");
+            assert_eq!(file.len(), len, "{case}");
+            assert_eq!(format!("{:x}", Sha256::digest(&file)), digest, "{case}");
+        }
+    }
+
+    #[test]
+    fn the_smallest_file_field_by_field() {
+        let file = build(&builder(512, ByteOrder::Little), &two());
+        let uid: [u8; UID_LEN] = std::array::from_fn(|i| u8::try_from(i).unwrap());
+        let mut expect = vec![0; 1024];
+        for (offset, bytes) in [
+            (4, &b"\x01"[..]),
+            (12, b"\x62\x31\x05\0"), // magic
+            (16, b"\x09"),           // version
+            (20, b"\0\x02\0\0"),     // page size
+            (25, b"\x09"),           // btree meta
+            (32, b"\x01"),           // last page
+            (52, &uid),
+            (76, b"\x02"),                    // least number of keys
+            (84, b"\x20"),                    // padding of records
+            (88, b"\x01"),                    // root
+            (512, b"\0\0\0\0\x01\0\0\0\x01"), // page 1
+            (
+                532,
+                b"\x04\0\xdc\x01\x01\x05\xf4\x01\xec\x01\xe4\x01\xdc\x01",
+            ),
+            (988, b"\x04\0\x01two\0\0\x05\0\x01beta\0"),
+            (1004, b"\x04\0\x01one\0\0\x06\0\x01alpha\0\0\0\0"),
+        ] {
+            expect[offset..offset + bytes.len()].copy_from_slice(bytes);
+        }
+        for (page, (file, expect)) in file.chunks(512).zip(expect.chunks(512)).enumerate() {
+            assert_eq!(file, expect, "page {page}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_insertion_does_not_show() {
+        let mut reversed: Vec<_> = (0..1000)
+            .map(|i| (format!("k{i}"), format!("{i}")))
+            .collect();
+        let forward = build(&BtreeBuilder::new(), &entries(reversed.clone()));
+        reversed.reverse();
+        assert!(forward == build(&BtreeBuilder::new(), &entries(reversed)));
+    }
+
+    #[test]
+    fn a_separator_is_as_short_as_it_can_be() {
+        for (left, right, expect) in [
+            ("a", "b", "b"),
+            ("abc", "abd9", "abd"),
+            ("ab", "abc", "abc"),
+            ("ab", "abcdef", "abc"),
+            ("", "x", "x"),
+        ] {
+            let got = separator(left.as_bytes(), right.as_bytes());
+            assert_eq!(got, expect.as_bytes(), "{left} {right}");
+        }
+    }
+}

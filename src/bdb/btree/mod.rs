@@ -1,0 +1,27 @@
+//! Btree files: the format behind Postfix's `btree:` tables.
+//!
+//! | file | job |
+//! |---|---|
+//! | `node` | one page of the tree, checked as a whole |
+//! | [`reader`] | look up |
+//! | [`iter`] | list in key order |
+//! | `sort` | entries in key order |
+//! | [`builder`] | write a whole file from its entries |
+
+pub mod builder;
+pub mod iter;
+mod node;
+pub mod reader;
+mod sort;
+
+use crate::bdb::page::PageFormat;
+
+pub use builder::BtreeBuilder;
+pub use reader::BtreeReader;
+
+/// The longest key or value that stays on a page, for a file whose pages must have room for
+/// `min_keys` keys.
+pub(crate) fn threshold(format: PageFormat, min_keys: u32) -> usize {
+    let pairs = 2usize.saturating_mul(usize::try_from(min_keys).unwrap_or(usize::MAX));
+    (format.room() / pairs.max(1)).saturating_sub(10)
+}

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `getopt` | words to options, as POSIX utilities read them |
 //! | `args` | the table of options, and what a command line asks for |
-//! | `postmap` | does it: create, query, list |
+//! | `postmap` | `postmap`: the configuration, and which mode does the work |
+//! | `create`, `query`, `change` | the modes |
+//! | `input` | keys on standard input |
 //! | `report` | messages on standard error, their texts and their exit status |
 //! | `output` | answers on standard output |
 //!
@@ -12,9 +14,13 @@
 //! messages, same exit status. As `rpostmap` it does the same and says more.
 
 mod args;
+mod change;
+mod create;
 mod getopt;
+mod input;
 mod output;
 mod postmap;
+mod query;
 mod report;
 
 use std::ffi::OsString;

@@ -1,0 +1,167 @@
+//! `-i` and `-d`: adds entries to tables and deletes them.
+
+use std::ffi::OsStr;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::cli::input::KeyLines;
+use crate::cli::postmap::{Stop, Work};
+use crate::cli::report::{Fatal, failure};
+use crate::error::Error;
+use crate::key::NulForms;
+use crate::source::MapSource;
+use crate::table::open::TableType;
+use crate::table::update::{Missing, TableUpdater};
+use crate::table::{Notice, TableSpec};
+
+impl Work<'_> {
+    /// `-i`: the first table takes all of standard input, further ones only come into being.
+    pub(super) fn increment(&self) -> Result<bool, Stop> {
+        let stdin = || io::stdin().as_fd().try_clone_to_owned().map(File::from);
+        for spec in self.specs() {
+            let opened = stdin().and_then(|file| Ok((file.metadata()?, file)));
+            let (metadata, file) =
+                opened.map_err(|error| failure(&Error::io("read", "stdin", error)))?;
+            self.increment_one(&spec, &metadata, MapSource::new("stdin", file, self.utf8))?;
+        }
+        Ok(true)
+    }
+
+    fn increment_one(
+        &self,
+        spec: &TableSpec,
+        stdin: &Metadata,
+        mut source: MapSource<File>,
+    ) -> Result<(), Fatal> {
+        spec.check_complete().map_err(|error| failure(&error))?;
+        let format = TableType::find(spec.type_name())
+            .map_err(|e| failure(&e))?
+            .format();
+        let _acting = self.act_as_owner(stdin)?;
+        let path = spec.file(format.suffix());
+        let missing = Missing::Create {
+            mode: self.table_mode(stdin),
+        };
+        let mut notify = |notice| self.notify(notice);
+        let mut table = TableUpdater::open(format, &path, missing, &mut notify)
+            .map_err(|error| self.program.open_failure(&error))?;
+        let nul: &[u8] = if self.request.nul.writes_nul(format.customary_nul()) {
+            b"\0"
+        } else {
+            b""
+        };
+        let on_duplicate = self.request.on_duplicate.unwrap_or_default();
+        let read = |error: Error| self.program.read_failure(&error);
+        if stdin.is_file() {
+            table.expect(stdin.len()).map_err(read)?;
+        }
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        while let Some(entry) = source
+            .next_entry(&mut |warning| self.notify(Notice::Source(warning)))
+            .map_err(read)?
+        {
+            key.clear();
+            self.fold.fold_into(entry.key, &mut key);
+            key.extend_from_slice(nul);
+            value.clear();
+            value.extend_from_slice(entry.value);
+            value.extend_from_slice(nul);
+            if !table.put(&key, &value, on_duplicate).map_err(read)? {
+                let key = self.fold.fold(entry.key).into_owned();
+                self.notify(Notice::Duplicate {
+                    table: path.clone(),
+                    key,
+                });
+            }
+        }
+        table.commit(&mut notify).map_err(read)
+    }
+
+    fn open_for_deletion(&self, spec: &TableSpec) -> Result<Deletion, Fatal> {
+        spec.check_complete().map_err(|error| failure(&error))?;
+        let format = TableType::find(spec.type_name())
+            .map_err(|e| failure(&e))?
+            .format();
+        let path = spec.file(format.suffix());
+        let mut notify = |notice| self.notify(notice);
+        let table =
+            TableUpdater::open(format, &path, Missing::Refuse, &mut notify).map_err(|error| {
+                self.program
+                    .open_failure(&error.with_action("open database"))
+            })?;
+        let title = format!("{}:{}", format.type_name(), path.display());
+        Ok(Deletion {
+            table,
+            title,
+            forms: NulForms::new(self.request.nul),
+        })
+    }
+
+    fn delete_from(&self, deletion: &mut Deletion, key: &[u8]) -> Result<bool, Fatal> {
+        if self.utf8 && std::str::from_utf8(key).is_err() {
+            self.warn_malformed(&[deletion.title.as_bytes(), b": non-UTF-8 key \"", key]);
+            return Ok(false);
+        }
+        let mut stored = self.fold.fold(key).into_owned();
+        stored.push(0);
+        for with_nul in deletion.forms.to_try() {
+            let key = &stored[..stored.len() - usize::from(!with_nul)];
+            if deletion
+                .table
+                .delete(key)
+                .map_err(|error| self.program.read_failure(&error))?
+            {
+                deletion.forms.learn(with_nul);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) fn delete(&self, key: &OsStr) -> Result<bool, Stop> {
+        let mut found = false;
+        for spec in self.specs() {
+            let mut deletion = self.open_for_deletion(&spec)?;
+            found |= self.delete_from(&mut deletion, key.as_bytes())?;
+            self.commit(deletion)?;
+        }
+        Ok(found)
+    }
+
+    /// `-d -`: all tables are opened first, and each key is deleted from each.
+    pub(super) fn delete_lines(&self, input: impl io::Read) -> Result<bool, Stop> {
+        let specs = self.specs();
+        let mut deletions = specs
+            .map(|spec| self.open_for_deletion(&spec))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut found = false;
+        let mut lines = KeyLines::new(input);
+        while let Some(key) = lines.next_key()? {
+            for deletion in &mut deletions {
+                found |= self.delete_from(deletion, key)?;
+            }
+        }
+        deletions
+            .into_iter()
+            .try_for_each(|deletion| self.commit(deletion))?;
+        Ok(found)
+    }
+
+    fn commit(&self, deletion: Deletion) -> Result<(), Fatal> {
+        let mut notify = |notice| self.notify(notice);
+        deletion
+            .table
+            .commit(&mut notify)
+            .map_err(|error| self.program.read_failure(&error))
+    }
+}
+
+/// A table that keys are being deleted from.
+struct Deletion {
+    table: TableUpdater,
+    /// The table as messages name it.
+    title: String,
+    forms: NulForms,
+}

@@ -1,0 +1,83 @@
+//! Makes tables from their sources.
+
+use std::fs::{File, Metadata};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use crate::cli::postmap::{Stop, Work};
+use crate::cli::report::{Fatal, failure};
+use crate::error::Error;
+use crate::file::privilege::ActAs;
+use crate::source::MapSource;
+use crate::table::open::TableType;
+use crate::table::{CompileOptions, Notice, TableSpec, compile};
+
+/// The permissions a table takes over from its source: reading, for group and others.
+const SOURCE_MODE_MASK: u32 = 0o044;
+/// The permissions of a table that takes over none, or whose source is no regular file.
+const DEFAULT_MODE: u32 = 0o644;
+
+impl Work<'_> {
+    pub(super) fn create(&self) -> Result<bool, Stop> {
+        for spec in self.specs() {
+            self.create_one(&spec)?;
+        }
+        Ok(true)
+    }
+
+    fn create_one(&self, spec: &TableSpec) -> Result<(), Fatal> {
+        let path = spec.source();
+        let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+        let (metadata, file) = opened.map_err(|error| failure(&Error::io("open", path, error)))?;
+        let format = TableType::find(spec.type_name())
+            .map_err(|e| failure(&e))?
+            .format();
+        let _acting = self.act_as_owner(&metadata)?;
+        let options = CompileOptions {
+            fold: self.fold,
+            nul: self.request.nul,
+            utf8: self.utf8,
+            on_duplicate: self.request.on_duplicate.unwrap_or_default(),
+            mode: self.table_mode(&metadata),
+        };
+        let table = spec.file(format.suffix());
+        let mut source = MapSource::new(path, file, self.utf8);
+        let mut notify = |notice| self.notify(notice);
+        let made = compile(format, &table, &mut source, &options, &mut notify)
+            .map_err(|error| failure(&error))?;
+        self.verbose(|| {
+            format!(
+                "{}: {} entries, {} bytes",
+                table.display(),
+                made.entry_count,
+                made.len
+            )
+        });
+        Ok(())
+    }
+
+    /// The permissions of a new table, from those of its source.
+    pub(super) fn table_mode(&self, source: &Metadata) -> u32 {
+        if source.is_file() && !self.request.no_mode {
+            0o600 | source.permissions().mode() & SOURCE_MODE_MASK
+        } else {
+            DEFAULT_MODE
+        }
+    }
+
+    /// As root, works with the rights of the source's owner until the result is dropped.
+    pub(super) fn act_as_owner(&self, source: &Metadata) -> Result<Option<ActAs>, Fatal> {
+        if self.request.keep_root {
+            return Ok(None);
+        }
+        ActAs::owner(source.uid(), source.gid())
+            .map(Some)
+            .map_err(|error| failure(&error))
+    }
+
+    pub(super) fn notify(&self, notice: Notice) {
+        match notice {
+            Notice::Duplicate { .. } if self.request.on_duplicate.is_some() => {}
+            notice => self.program.warning(&notice.message()),
+        }
+    }
+}

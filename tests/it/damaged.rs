@@ -110,7 +110,7 @@ impl Sample {
     }
 }
 
-fn owned((key, value): rpostmap::bdb::hash::reader::KeyValue<'_>) -> (Vec<u8>, Vec<u8>) {
+fn owned((key, value): rpostmap::bdb::hash::iter::KeyValue<'_>) -> (Vec<u8>, Vec<u8>) {
     (key.into_owned(), value.into_owned())
 }
 

@@ -5,14 +5,20 @@
 //! | [`function`] | hash functions, and which one a file uses |
 //! | [`bucket`] | hash value to bucket, bucket to page |
 //! | [`pairs`] | the key/value pairs of one page and their order |
-//! | [`reader`] | look up, list |
+//! | [`reader`] | the face of reading: look up, list |
+//! | `look` | lookups, chains, and the checks that make answers safe |
+//! | [`iter`] | listing |
+//! | `parts` | buckets taken apart for an update |
 //! | [`updater`] | put, replace and delete in place |
 //! | [`builder`] | write a whole file from its entries |
 
 pub mod bucket;
 pub mod builder;
 pub mod function;
+pub mod iter;
+mod look;
 pub mod pairs;
+mod parts;
 pub mod reader;
 pub mod updater;
 

@@ -11,15 +11,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::bdb::hash::HashReader;
 use crate::bdb::hash::bucket::{Addressing, group, high_mask};
 use crate::bdb::hash::function::HashFunction;
-use crate::bdb::hash::pairs::{DUPLICATES_AS_KEY, Pairs, compare_keys};
-use crate::bdb::hash::reader::{Chain, HashReader, Look};
-use crate::bdb::item::{HASH_OFF_PAGE_LEN, HASH_ON_PAGE, HashItem, OffPage, hash_off_page};
+use crate::bdb::hash::look::Chain;
+use crate::bdb::hash::parts::{Bucket, ChainPage, Pair, Value, compare, take_apart};
+use crate::bdb::item::OffPage;
 use crate::bdb::meta::{
     ELEMENT_COUNT_OFFSET, HIGH_MASK_OFFSET, LOW_MASK_OFFSET, MAX_BUCKET_OFFSET, SPARES_OFFSET,
 };
-use crate::bdb::page::{Page, PageFormat, PageKind, PageSet};
+use crate::bdb::page::PageSet;
 use crate::bdb::page_buf::{HashPageBuf, Links};
 use crate::bdb::pager::Pager;
 use crate::bdb::{BucketNo, OnExisting, PageNo, Put, overflow};
@@ -65,124 +66,6 @@ pub struct HashUpdater {
     /// Keys that were deleted and not put again.
     deleted: BTreeSet<Vec<u8>>,
     changed: bool,
-}
-
-/// A bucket taken apart. There is always a first page.
-#[derive(Default)]
-struct Bucket {
-    pages: Vec<ChainPage>,
-}
-
-struct ChainPage {
-    number: PageNo,
-    /// The links as the file has them; `None` for a page that is not written yet.
-    links: Option<(PageNo, PageNo)>,
-    pairs: Vec<Pair>,
-    /// Whether the pairs are in order, as on all pages but those of old versions.
-    sorted: bool,
-    /// Whether the pairs differ from those in the file.
-    changed: bool,
-}
-
-struct Pair {
-    /// The key's bytes, wherever they lie.
-    key: Vec<u8>,
-    /// Where the key lies when it is not on the page.
-    key_item: Option<OffPage>,
-    value: Value,
-}
-
-enum Value {
-    OnPage(Vec<u8>),
-    OffPage(OffPage),
-}
-
-impl Pair {
-    /// The bytes the pair takes on its page, index entries included.
-    fn len(&self) -> usize {
-        let key = item_len(self.key_item.is_some(), self.key.len());
-        key + self.value.len()
-    }
-}
-
-impl Value {
-    fn len(&self) -> usize {
-        match self {
-            Value::OnPage(value) => item_len(false, value.len()),
-            Value::OffPage(_) => item_len(true, 0),
-        }
-    }
-}
-
-/// The bytes an item takes on its page, its index entry included.
-fn item_len(off_page: bool, len: usize) -> usize {
-    2 + if off_page { HASH_OFF_PAGE_LEN } else { 1 + len }
-}
-
-impl ChainPage {
-    fn new(number: PageNo) -> ChainPage {
-        ChainPage {
-            number,
-            links: None,
-            pairs: Vec::new(),
-            sorted: true,
-            changed: true,
-        }
-    }
-
-    fn used(&self) -> usize {
-        self.pairs.iter().map(Pair::len).sum()
-    }
-
-    /// Whether the page has room for the pair and no key of the other kind: on one page with a
-    /// prefix of itself an off-page key gets lost by Berkeley DB.
-    fn takes(&self, pair: &Pair, room: usize) -> bool {
-        let off_page = pair.key_item.is_some();
-        self.used() + pair.len() <= room
-            && self
-                .pairs
-                .iter()
-                .all(|other| other.key_item.is_some() == off_page)
-    }
-
-    fn sort(&mut self) {
-        if !self.sorted {
-            self.pairs.sort_by(compare);
-            self.sorted = true;
-        }
-    }
-
-    /// The page as it is written.
-    fn compose(&mut self, format: PageFormat, prev: PageNo, next: PageNo) -> Vec<u8> {
-        self.sort();
-        let mut bytes = vec![0; format.size.bytes()];
-        let mut page = HashPageBuf::new(&mut bytes, format);
-        for pair in &self.pairs {
-            push(&mut page, pair, format.order);
-        }
-        page.finish(Links {
-            number: self.number,
-            prev,
-            next,
-        });
-        bytes
-    }
-
-    fn insert(&mut self, pair: Pair) {
-        self.sort();
-        let after = |other: &Pair| compare(other, &pair).is_gt();
-        let at = self
-            .pairs
-            .iter()
-            .position(after)
-            .unwrap_or(self.pairs.len());
-        self.pairs.insert(at, pair);
-        self.changed = true;
-    }
-}
-
-fn compare(a: &Pair, b: &Pair) -> std::cmp::Ordering {
-    compare_keys(&a.key, a.key_item.is_some(), &b.key, b.key_item.is_some())
 }
 
 impl HashUpdater {
@@ -737,73 +620,4 @@ impl HashUpdater {
         self.bucket(number).pages = kept;
         unused.into_iter().for_each(|page| self.pager.free(page));
     }
-}
-
-fn push(page: &mut HashPageBuf<'_>, pair: &Pair, order: crate::wire::ByteOrder) {
-    match pair.key_item {
-        None => page.push_on_page(HASH_ON_PAGE, &pair.key),
-        Some(item) => page.push_item(&hash_off_page(item, order)),
-    }
-    match &pair.value {
-        Value::OnPage(value) => page.push_on_page(HASH_ON_PAGE, value),
-        Value::OffPage(item) => page.push_item(&hash_off_page(*item, order)),
-    }
-}
-
-/// Takes a page apart into its pairs, checking everything that an update relies on. Copies of
-/// keys that an interrupted split left behind are dropped.
-fn take_apart(
-    look: &Look<'_>,
-    bucket: BucketNo,
-    page: &Page<'_>,
-    function: HashFunction,
-    seen: &mut PageSet,
-) -> Result<ChainPage> {
-    let number = page.number();
-    let mut taken = ChainPage {
-        number,
-        links: Some((page.prev()?, page.next()?)),
-        pairs: Vec::new(),
-        sorted: page.kind() == PageKind::HashSorted,
-        changed: false,
-    };
-    let mut pairs = Pairs::new(page)?;
-    while let Some(pair) = pairs.next_pair()? {
-        let (key, key_item) = match pairs.item(pair.slot, pair.key)? {
-            HashItem::OnPage(key) => {
-                let in_place = look.is_in_place(bucket, page, key, function)?;
-                (in_place.then(|| key.to_vec()), None)
-            }
-            HashItem::OffPage(item) => (look.off_page_key(bucket, page, item, seen)?, Some(item)),
-            HashItem::Duplicates(_) | HashItem::OffPageDuplicates(_) => {
-                return Err(Error::corrupt_slot(number.0, pair.slot, DUPLICATES_AS_KEY));
-            }
-        };
-        let value = match pairs.item(pair.slot + 1, pair.value)? {
-            HashItem::OnPage(value) => Value::OnPage(value.to_vec()),
-            HashItem::OffPage(item) => Value::OffPage(item),
-            HashItem::Duplicates(_) | HashItem::OffPageDuplicates(_) => {
-                let what = "several values for a key in a file that does not allow it";
-                return Err(Error::corrupt_slot(number.0, pair.slot + 1, what));
-            }
-        };
-        match key {
-            Some(key) => taken.pairs.push(Pair {
-                key,
-                key_item,
-                value,
-            }),
-            None => taken.changed = true,
-        }
-    }
-    let lowest = pairs.position().lowest_item();
-    let stated = match page.items_offset()? {
-        0 => 65536,
-        offset => usize::from(offset),
-    };
-    if lowest != stated {
-        let what = format!("items are said to begin at {stated}, but begin at {lowest}");
-        return Err(Error::corrupt_page(number.0, what));
-    }
-    Ok(taken)
 }

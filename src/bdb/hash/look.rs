@@ -1,0 +1,479 @@
+//! One consistent look at a hash file: lookups, chains, and the checks that make their answers
+//! safe.
+//!
+//! A lookup hashes the key, takes the bucket's page and walks its chain. Three things keep a
+//! damaged file from answering "not found" for a key it holds:
+//!
+//! * every page on the way is checked (number, type, links, item offsets), and the search of a
+//!   page needs no order (see [`Pairs::find`]);
+//! * before "not found" is answered, the first key of the bucket must hash to the bucket, and when
+//!   the hash value was folded because the table has not grown that far, the page that the key
+//!   would move to must not hold it already;
+//! * a bucket without any key cannot be checked that way, so the first miss in such a bucket
+//!   checks the place of every key of the file, once.
+//!
+//! An interrupted update is no damage. What it can leave (see `bdb::pager`) is
+//! read right: a key that is still in the bucket it moved away from, keys on the page of a bucket
+//! that is not in use yet, a page that links back to a page that left the chain.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::bdb::duplicate::{self, Walk};
+use crate::bdb::hash::bucket::Addressing;
+use crate::bdb::hash::function::HashFunction;
+use crate::bdb::hash::pairs::{Candidate, DUPLICATES_AS_KEY, Pair, Pairs};
+use crate::bdb::item::{HashItem, OffPage};
+use crate::bdb::meta::HashMeta;
+use crate::bdb::overflow;
+use crate::bdb::page::{Page, PageKind, PageSet, Pages};
+use crate::bdb::{BucketNo, PageNo};
+use crate::error::{Error, Result};
+use crate::file::store::Session;
+
+/// One consistent look at the file.
+pub(super) struct Look<'a> {
+    pub(super) pages: Pages<'a>,
+    pub(super) meta: Cow<'a, HashMeta>,
+    /// Pages visited to find the right place of keys that lie in a wrong one.
+    stray_visits: Cell<u64>,
+}
+
+/// How many such visits there may be, for each page of the file. An interrupted update needs far
+/// fewer; without a limit a hostile file could ask for the square of its size.
+const STRAY_VISITS_PER_PAGE: u64 = 128;
+
+impl<'a> Look<'a> {
+    /// A look at the file of `session`, whose meta page is `meta`.
+    pub(super) fn new(session: Session<'a>, meta: Cow<'a, HashMeta>) -> Look<'a> {
+        let pages = Pages::new(session, meta.format, meta.page_count);
+        Look {
+            pages,
+            meta,
+            stray_visits: Cell::new(0),
+        }
+    }
+
+    pub(super) fn addressing(&self) -> &Addressing {
+        &self.meta.addressing
+    }
+
+    pub(super) fn get(
+        &self,
+        key: &[u8],
+        function: HashFunction,
+        places_checked: &AtomicBool,
+    ) -> Result<Option<Cow<'a, [u8]>>> {
+        let hash = function.hash(key);
+        let bucket = self.addressing().bucket_of(hash);
+        let mut chain = Chain::new(self.addressing(), bucket)?;
+        let mut first_key = false;
+        while let Some(page) = self.next_page(&mut chain)? {
+            if let Some(value) = self.find_on(&page, key)? {
+                return Ok(Some(value));
+            }
+            if !first_key {
+                first_key = self.check_first_key(bucket, &page, function)?;
+            }
+        }
+        self.check_not_grown(hash, key)?;
+        self.check_behind_end(key)?;
+        if !first_key && !places_checked.load(Ordering::Relaxed) {
+            self.check_places(function)?;
+            places_checked.store(true, Ordering::Relaxed);
+        }
+        Ok(None)
+    }
+
+    /// Whether `bucket` holds the key.
+    pub(super) fn holds(&self, bucket: BucketNo, key: &[u8]) -> Result<bool> {
+        let mut chain = Chain::new(self.addressing(), bucket)?;
+        while let Some(page) = self.next_page(&mut chain)? {
+            self.charge_stray(page.number(), 1)?;
+            if self.find_on(&page, key)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn charge_stray(&self, page: PageNo, visits: u64) -> Result<()> {
+        let visits = self.stray_visits.get() + visits;
+        self.stray_visits.set(visits);
+        if visits > STRAY_VISITS_PER_PAGE * u64::from(self.pages.count()) {
+            let what = "too many keys lie in a wrong bucket";
+            return Err(Error::corrupt_page(page.0, what));
+        }
+        Ok(())
+    }
+
+    /// The bytes of an off-page key of `bucket`, its pages noted in `seen`; `None` when it is a
+    /// copy of a key that is in its place, see [`Look::is_in_place`].
+    pub(super) fn off_page_key(
+        &self,
+        bucket: BucketNo,
+        page: &Page<'_>,
+        item: OffPage,
+        seen: &mut PageSet,
+    ) -> Result<Option<Vec<u8>>> {
+        let key = overflow::read(&self.pages, item, None)?;
+        if let Some(function) = self.meta.function
+            && !self.is_in_place(bucket, page, &key, function)?
+        {
+            // The copy shares its pages with the key, so they are not noted.
+            let pages = u64::from(item.len) / self.pages.format().room() as u64;
+            self.charge_stray(page.number(), pages)?;
+            return Ok(None);
+        }
+        overflow::pages(&self.pages, item, seen)?;
+        Ok(Some(key))
+    }
+
+    /// Looks through every bucket: the file uses a hash function we do not know.
+    pub(super) fn get_anywhere(&self, key: &[u8]) -> Result<Option<Cow<'a, [u8]>>> {
+        for bucket in 0..=self.addressing().max_bucket {
+            let mut chain = Chain::new(self.addressing(), BucketNo(bucket))?;
+            while let Some(page) = self.next_page(&mut chain)? {
+                if let Some(value) = self.find_on(&page, key)? {
+                    return Ok(Some(value));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn find_on(&self, page: &Page<'a>, key: &[u8]) -> Result<Option<Cow<'a, [u8]>>> {
+        let mut pairs = Pairs::new(page)?;
+        // Most lookups that find something end here; the rest look at every key.
+        if page.kind() == PageKind::HashSorted
+            && let Some(pair) = pairs.find_sorted(key)
+        {
+            return self.value(page, &pairs, &pair).map(Some);
+        }
+        while let Some(candidate) = pairs.find(key)? {
+            let pair = match candidate {
+                Candidate::Hit(pair) => pair,
+                Candidate::OffPage(pair) => {
+                    let HashItem::OffPage(item) = pairs.item(pair.slot, pair.key.clone())? else {
+                        continue;
+                    };
+                    if !overflow::equals(&self.pages, item, key)? {
+                        continue;
+                    }
+                    pair
+                }
+            };
+            return self.value(page, &pairs, &pair).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// The value of a pair; of several, the first.
+    fn value(&self, page: &Page<'a>, pairs: &Pairs<'_, 'a>, pair: &Pair) -> Result<Cow<'a, [u8]>> {
+        match pairs.item(pair.slot + 1, pair.value.clone())? {
+            HashItem::OnPage(_) => page.slice(pair.value.start + 1..pair.value.end),
+            HashItem::OffPage(item) => overflow::read(&self.pages, item, None).map(Cow::Owned),
+            duplicates => {
+                let mut first = None;
+                self.each_duplicate(page, pair.slot + 1, duplicates, None, |value| {
+                    first = Some(value);
+                    Walk::Stop
+                })?;
+                let none = || Error::corrupt_slot(page.number().0, pair.slot + 1, "no value");
+                first.map(Cow::Owned).ok_or_else(none)
+            }
+        }
+    }
+
+    pub(super) fn each_duplicate(
+        &self,
+        page: &Page<'_>,
+        slot: u16,
+        item: HashItem<'_>,
+        seen: Option<&mut PageSet>,
+        mut each: impl FnMut(Vec<u8>) -> Walk,
+    ) -> Result<()> {
+        let number = page.number().0;
+        if !self.meta.duplicates {
+            let what = "several values for a key in a file that does not allow it";
+            return Err(Error::corrupt_slot(number, slot, what));
+        }
+        match item {
+            HashItem::Duplicates(values) => {
+                duplicate::on_page(values, self.meta.format.order, |value| each(value.to_vec()))
+                    .map_err(|what| Error::corrupt_slot(number, slot, what))
+            }
+            HashItem::OffPageDuplicates(root) => duplicate::off_page(&self.pages, root, seen, each),
+            HashItem::OnPage(_) | HashItem::OffPage(_) => Ok(()),
+        }
+    }
+
+    /// The bytes of a key.
+    fn key<'k>(&self, page: &Page<'_>, item: HashItem<'k>) -> Result<Cow<'k, [u8]>> {
+        match item {
+            HashItem::OnPage(key) => Ok(Cow::Borrowed(key)),
+            HashItem::OffPage(item) => overflow::read(&self.pages, item, None).map(Cow::Owned),
+            HashItem::Duplicates(_) | HashItem::OffPageDuplicates(_) => {
+                Err(Error::corrupt_page(page.number().0, DUPLICATES_AS_KEY))
+            }
+        }
+    }
+
+    /// The next page of a chain. A page that does not link back to the one before it must prove by
+    /// its first key that it belongs to the bucket.
+    #[inline]
+    pub(super) fn next_page(&self, chain: &mut Chain) -> Result<Option<Page<'a>>> {
+        let prev = chain.prev;
+        let Some(page) = chain.next_page(&self.pages)? else {
+            return Ok(None);
+        };
+        if page.prev()? != prev && !self.proves_itself(chain.bucket, &page)? {
+            let what = format!("page links back to {}, not {prev}", page.prev()?);
+            return Err(Error::corrupt_page(page.number().0, what));
+        }
+        Ok(Some(page))
+    }
+
+    #[cold]
+    fn proves_itself(&self, bucket: BucketNo, page: &Page<'_>) -> Result<bool> {
+        // A first page has nothing before it, ever.
+        if Some(page.number()) == self.addressing().page_of(bucket) {
+            return Ok(false);
+        }
+        let Some(function) = self.meta.function else {
+            return Ok(false);
+        };
+        let mut pairs = Pairs::new(page)?;
+        let Some(pair) = pairs.next_pair()? else {
+            return Ok(false);
+        };
+        let key = self.key(page, pairs.item(pair.slot, pair.key)?)?;
+        Ok(self.addressing().bucket_of(function.hash(&key)) == bucket)
+    }
+
+    /// Checks the place of the first key of a page; `false` when the page has none.
+    #[inline]
+    fn check_first_key(
+        &self,
+        bucket: BucketNo,
+        page: &Page<'_>,
+        function: HashFunction,
+    ) -> Result<bool> {
+        let mut pairs = Pairs::new(page)?;
+        let Some(pair) = pairs.next_pair()? else {
+            return Ok(false);
+        };
+        let key = self.key(page, pairs.item(pair.slot, pair.key)?)?;
+        self.is_in_place(bucket, page, &key, function)?;
+        Ok(true)
+    }
+
+    /// Whether a key found in `bucket` belongs there. `false` for a copy of a key that is in its
+    /// place too, left behind by an interrupted split.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when the key is in a wrong place only.
+    #[inline]
+    pub(super) fn is_in_place(
+        &self,
+        bucket: BucketNo,
+        page: &Page<'_>,
+        key: &[u8],
+        function: HashFunction,
+    ) -> Result<bool> {
+        let home = self.addressing().bucket_of(function.hash(key));
+        if home == bucket {
+            return Ok(true);
+        }
+        if self.holds(home, key)? {
+            return Ok(false);
+        }
+        let what = format!("key of bucket {} lies in bucket {}", home.0, bucket.0);
+        Err(Error::corrupt_page(page.number().0, what))
+    }
+
+    /// When `hash` was folded because its bucket is not in use yet, that the page reserved for the
+    /// bucket does not hold `key`. Otherwise the table has grown further than the meta page says.
+    fn check_not_grown(&self, hash: u32, key: &[u8]) -> Result<()> {
+        let unfolded = BucketNo(hash & self.addressing().high_mask());
+        if unfolded.0 <= self.addressing().max_bucket {
+            return Ok(());
+        }
+        match self.unused_page(unfolded)? {
+            Some(page) if self.find_on(&page, key)?.is_some() => Err(self.grown(&page, unfolded)),
+            _ => Ok(()),
+        }
+    }
+
+    /// That no page behind the end of the database holds `key`: an update was interrupted there,
+    /// and nobody knows any more whether the key was in the table.
+    fn check_behind_end(&self, key: &[u8]) -> Result<()> {
+        for number in self.meta.page_count..self.meta.file_page_count {
+            let number = PageNo(number);
+            let page = self.pages.any_page(number);
+            // What is damaged there does not matter.
+            if let Ok(Some(page)) = page
+                && page.kind().is_hash()
+                && matches!(self.find_on(&page, key), Ok(Some(_)))
+            {
+                let what = "key lies behind the end of the database, left by an interrupted update";
+                return Err(Error::corrupt_page(number.0, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// That no page behind the end of the database holds a key that is not in the table.
+    pub(super) fn check_nothing_behind_end(&self, function: HashFunction) -> Result<()> {
+        for number in (self.meta.page_count..self.meta.file_page_count).map(PageNo) {
+            // What is damaged there does not matter.
+            if let Ok(Some(page)) = self.pages.any_page(number)
+                && page.kind().is_hash()
+                && let Ok(mut pairs) = Pairs::new(&page)
+            {
+                while let Ok(Some(pair)) = pairs.next_pair() {
+                    let Ok(item) = pairs.item(pair.slot, pair.key) else {
+                        continue;
+                    };
+                    let Ok(key) = self.key(&page, item) else {
+                        continue;
+                    };
+                    if !self.holds(self.addressing().bucket_of(function.hash(&key)), &key)? {
+                        let what = "an interrupted update left keys behind the end of the \
+                                    database; build the table again from its source";
+                        return Err(Error::corrupt_page(number.0, what));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first page of a bucket above the highest, if there is anything on it.
+    fn unused_page(&self, bucket: BucketNo) -> Result<Option<Page<'a>>> {
+        let Some(number) = self.addressing().page_of(bucket) else {
+            return Ok(None);
+        };
+        let page = self.pages.page_or_blank(number)?;
+        Ok(page.filter(|page| page.kind() != PageKind::Free))
+    }
+
+    #[cold]
+    fn grown(&self, page: &Page<'_>, bucket: BucketNo) -> Error {
+        let (bucket, highest) = (bucket.0, self.addressing().max_bucket);
+        let what = format!("page of bucket {bucket} is in use, but {highest} is the highest");
+        Error::corrupt_page(page.number().0, what)
+    }
+
+    /// That every key of the file is in its bucket, or a copy of one that is.
+    fn check_places(&self, function: HashFunction) -> Result<()> {
+        let mut seen = PageSet::new(self.pages.count());
+        for bucket in (0..=self.addressing().max_bucket).map(BucketNo) {
+            let mut chain = Chain::new(self.addressing(), bucket)?;
+            while let Some(page) = self.next_page(&mut chain)? {
+                self.check_places_on(bucket, &page, function, &mut seen)?;
+            }
+        }
+        self.check_unused(function, &mut seen)
+    }
+
+    /// That the pages of buckets that are not in use hold nothing but copies of keys that are in
+    /// their place. Anything else is an entry that the table lost, or one that an interrupted
+    /// update was about to add.
+    pub(super) fn check_unused(&self, function: HashFunction, seen: &mut PageSet) -> Result<()> {
+        let max_bucket = self.addressing().max_bucket;
+        for bucket in (max_bucket + 1..=self.addressing().high_mask()).map(BucketNo) {
+            if let Some(page) = self.unused_page(bucket)? {
+                self.check_places_on(bucket, &page, function, seen)
+                    .map_err(|_| self.grown(&page, bucket))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `seen` as for [`Look::off_page_key`]: keys that share pages are not read over and over.
+    fn check_places_on(
+        &self,
+        bucket: BucketNo,
+        page: &Page<'_>,
+        function: HashFunction,
+        seen: &mut PageSet,
+    ) -> Result<()> {
+        let mut pairs = Pairs::new(page)?;
+        while let Some(pair) = pairs.next_pair()? {
+            match pairs.item(pair.slot, pair.key)? {
+                HashItem::OffPage(item) => {
+                    self.off_page_key(bucket, page, item, seen)?;
+                }
+                item => {
+                    let key = self.key(page, item)?;
+                    self.is_in_place(bucket, page, &key, function)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The pages of a bucket, from the first to the last.
+pub(super) struct Chain {
+    bucket: BucketNo,
+    next: PageNo,
+    prev: PageNo,
+    /// How many pages were visited, so that a loop ends.
+    visited: u32,
+}
+
+impl Chain {
+    #[inline]
+    pub(super) fn new(addressing: &Addressing, bucket: BucketNo) -> Result<Chain> {
+        match addressing.page_of(bucket) {
+            Some(next) => Ok(Chain {
+                bucket,
+                next,
+                prev: PageNo::NONE,
+                visited: 0,
+            }),
+            None => Err(Error::corrupt_page(
+                0,
+                format!("bucket {} has no page", bucket.0),
+            )),
+        }
+    }
+
+    /// The next page, checked but for its link back; `None` at the end.
+    #[inline]
+    fn next_page<'a>(&mut self, pages: &Pages<'a>) -> Result<Option<Page<'a>>> {
+        if self.next == PageNo::NONE {
+            return Ok(None);
+        }
+        let page = if self.prev == PageNo::NONE {
+            match pages.page_or_blank(self.next)? {
+                Some(page) => page,
+                None => {
+                    // Reserved and never written: an empty bucket.
+                    self.next = PageNo::NONE;
+                    return Ok(None);
+                }
+            }
+        } else {
+            pages.page(self.next)?
+        };
+        if !page.kind().is_hash() || page.level() != 0 {
+            let what = format!("bucket page has type {}", page.kind().byte());
+            return Err(Error::corrupt_page(page.number().0, what));
+        }
+        self.visited += 1;
+        if self.visited > pages.count() {
+            return Err(Error::corrupt_page(
+                page.number().0,
+                "chain of the bucket loops",
+            ));
+        }
+        self.prev = self.next;
+        self.next = page.next()?;
+        Ok(Some(page))
+    }
+}

@@ -9,6 +9,7 @@ mod common;
 mod oracle;
 
 mod concurrent;
+mod interleaved;
 mod modes;
 mod password;
 mod stories;

@@ -13,6 +13,8 @@ use crate::bdb::page_buf::{Links, overflow_page};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::WriteAt;
 
+/// From this many entries on a file is written while it is worked out.
+pub(crate) const OVERLAP_MIN: usize = 10_000;
 /// Bytes gathered before they are written.
 const REGION_BUFFER_LEN: usize = 1 << 20;
 

@@ -37,6 +37,7 @@ impl Work<'_> {
             nul: self.request.nul,
             utf8: self.utf8,
             on_duplicate: self.request.on_duplicate.unwrap_or_default(),
+            source_len: metadata.is_file().then_some(metadata.len()),
             mode: self.table_mode(&metadata),
         };
         let table = spec.file(format.suffix());

@@ -16,6 +16,11 @@ use crate::table::file::FileFormat;
 use crate::table::notice::Notice;
 use crate::table::replace::replace;
 
+/// A guess at the length of a line.
+const SOURCE_LINE_LEN: usize = 40;
+/// Memory set aside on the word of a file's length, in bytes of text.
+const RESERVE_MAX: usize = 1 << 30;
+
 /// How a table is made from its source.
 #[derive(Clone, Copy, Debug)]
 pub struct CompileOptions {
@@ -27,6 +32,8 @@ pub struct CompileOptions {
     pub utf8: bool,
     /// Which of two entries with one key stays.
     pub on_duplicate: OnDuplicate,
+    /// The length of the source in bytes, if it is known. A hint that saves time.
+    pub source_len: Option<u64>,
     /// Permission bits of the table when there is no old one whose bits it takes over.
     pub mode: u32,
 }
@@ -38,6 +45,7 @@ impl Default for CompileOptions {
             nul: NulPolicy::Auto,
             utf8: true,
             on_duplicate: OnDuplicate::KeepFirst,
+            source_len: None,
             mode: 0o600,
         }
     }
@@ -100,6 +108,11 @@ fn read_entries<R: Read>(
         b""
     };
     let mut entries = Entries::new();
+    if let Some(len) = options.source_len.and_then(|len| usize::try_from(len).ok()) {
+        // The bytes of entries are about those of their lines, which are a few dozen each.
+        let len = len.min(RESERVE_MAX);
+        entries.reserve(len / SOURCE_LINE_LEN, len);
+    }
     while let Some(entry) = source.next_entry(&mut |warning| notify(Notice::Source(warning)))? {
         let inserted = entries.insert_with(
             options.on_duplicate,

@@ -29,11 +29,12 @@ use crate::bdb::meta::{
 };
 use crate::bdb::page::PageFormat;
 use crate::bdb::page_buf::{Links, TreePageBuf};
-use crate::bdb::writer::{NewMeta, PageNumbers, Region, content_uid};
+use crate::bdb::writer::{NewMeta, OVERLAP_MIN, PageNumbers, Region, content_uid};
 use crate::bdb::{PageNo, PageSize};
 use crate::entries::Entries;
 use crate::error::Result;
 use crate::file::WriteAt;
+use crate::file::overlap::build_and_write;
 use crate::wire::ByteOrder;
 
 /// Settings for writing a btree file. See [`BtreeReader`](super::BtreeReader) for an example.
@@ -98,15 +99,22 @@ impl BtreeBuilder {
             room: format.room(),
         };
         let numbers = sorted_numbers(entries);
-        let leaves = cut_into_leaves(entries, &numbers, sizes);
-        let mut file = FileWriter::new(out, format, sizes, leaves.len())?;
-        let mut children = file.write_leaves(entries, &numbers, &leaves)?;
-        let mut level = 2;
-        while children.len() > 1 {
-            children = file.write_level(&children, level)?;
-            level += 1;
+        let write = |out: &mut dyn WriteAt| {
+            let leaves = cut_into_leaves(entries, &numbers, sizes);
+            let mut file = FileWriter::new(out, format, sizes, leaves.len())?;
+            let mut children = file.write_leaves(entries, &numbers, &leaves)?;
+            let mut level = 2;
+            while children.len() > 1 {
+                children = file.write_level(&children, level)?;
+                level += 1;
+            }
+            file.finish(self)
+        };
+        if entries.len() < OVERLAP_MIN {
+            write(out)
+        } else {
+            build_and_write(out, write)
         }
-        file.finish(self)
     }
 }
 

@@ -35,7 +35,7 @@ use crate::bdb::meta::{
 };
 use crate::bdb::page::PageFormat;
 use crate::bdb::page_buf::{HashPageBuf, Links};
-use crate::bdb::writer::{NewMeta, PageNumbers, Region, content_uid};
+use crate::bdb::writer::{NewMeta, OVERLAP_MIN, PageNumbers, Region, content_uid};
 use crate::bdb::{BucketNo, PageNo, PageSize};
 use crate::entries::Entries;
 use crate::error::Result;
@@ -45,8 +45,6 @@ use crate::wire::ByteOrder;
 
 /// How many buckets in a hundred may need more than one page before the table gets twice as many.
 const OVERFULL_PERCENT: u64 = 15;
-/// From this many entries on the file is written while it is worked out.
-const OVERLAP_MIN: usize = 10_000;
 /// The function of every file this crate writes.
 const FUNCTION: HashFunction = HashFunction::Func5;
 

@@ -15,7 +15,7 @@
 //! | `overflow` | chains of pages that hold one long key or value |
 //! | `duplicate` | several values under one key, which Postfix never writes |
 //! | [`hash`] | the hash access method: function, buckets, reader, builder |
-//! | [`btree`] | the btree access method: pages of the tree, reader, builder |
+//! | [`btree`] | the btree access method: pages of the tree, reader, builder, updater |
 //!
 //! Supported: hash files of versions 6 to 10 and btree files of versions 7 to 10 for reading,
 //! version 9 of both for writing; both byte orders; page sizes 512 to 65536; page checksums

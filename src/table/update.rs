@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::bdb::btree::BtreeBuilder;
+use crate::bdb::btree::{BtreeBuilder, BtreeUpdater};
 use crate::bdb::hash::{HashBuilder, HashUpdater};
 use crate::bdb::{OnExisting, PageSize};
 use crate::entries::{Entries, Inserted, OnDuplicate};
@@ -22,7 +22,7 @@ use crate::file::store::{Store, StoreMode};
 use crate::table::file::FileFormat;
 use crate::table::notice::Notice;
 use crate::table::replace::replace;
-use crate::table::traits::KeyValue;
+use crate::table::traits::Listing;
 use crate::wire::ByteOrder;
 
 /// A table is built anew when the changes have more than one byte for this many of the table: to
@@ -346,6 +346,7 @@ impl Layout {
 /// An update of a file of any format.
 enum FormatUpdater {
     Hash(Box<HashUpdater>),
+    Btree(Box<BtreeUpdater>),
 }
 
 impl FormatUpdater {
@@ -364,7 +365,9 @@ impl FormatUpdater {
             FileFormat::Hash => HashUpdater::new(store)
                 .map(Box::new)
                 .map(FormatUpdater::Hash),
-            FileFormat::Btree => Err(Error::unsupported("changing btree files in place")),
+            FileFormat::Btree => BtreeUpdater::new(store)
+                .map(Box::new)
+                .map(FormatUpdater::Btree),
         }
         .map_err(|error| error.in_file(path))
     }
@@ -372,19 +375,22 @@ impl FormatUpdater {
     fn contains(&self, key: &[u8]) -> Result<bool> {
         match self {
             FormatUpdater::Hash(update) => Ok(update.old().get(key)?.is_some()),
+            FormatUpdater::Btree(update) => Ok(update.old().get(key)?.is_some()),
         }
     }
 
     /// All entries of the old file.
-    fn iter(&self) -> Result<impl Iterator<Item = Result<KeyValue<'_>>>> {
-        match self {
-            FormatUpdater::Hash(update) => update.old().iter(),
-        }
+    fn iter(&self) -> Result<Listing<'_>> {
+        Ok(match self {
+            FormatUpdater::Hash(update) => Box::new(update.old().iter()?),
+            FormatUpdater::Btree(update) => Box::new(update.old().iter()?),
+        })
     }
 
     fn layout(&self) -> Layout {
         let format = match self {
             FormatUpdater::Hash(update) => update.old().meta().format,
+            FormatUpdater::Btree(update) => update.old().meta().format,
         };
         Layout {
             page_size: format.size,
@@ -396,6 +402,9 @@ impl FormatUpdater {
     fn len(&self) -> u64 {
         let (format, page_count) = match self {
             FormatUpdater::Hash(update) => {
+                (update.old().meta().format, update.old().meta().page_count)
+            }
+            FormatUpdater::Btree(update) => {
                 (update.old().meta().format, update.old().meta().page_count)
             }
         };
@@ -417,6 +426,14 @@ impl FormatUpdater {
                     update.put(key, value, OnExisting::Replace)?;
                 }
             }
+            FormatUpdater::Btree(update) => {
+                for key in deletes {
+                    update.delete(key)?;
+                }
+                for (key, value) in puts {
+                    update.put(key, value, OnExisting::Replace)?;
+                }
+            }
         }
         Ok(())
     }
@@ -424,6 +441,7 @@ impl FormatUpdater {
     fn commit(self, out: &mut InPlace<'_>) -> Result<()> {
         match self {
             FormatUpdater::Hash(update) => update.commit(out),
+            FormatUpdater::Btree(update) => update.commit(out),
         }
     }
 }

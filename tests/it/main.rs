@@ -6,6 +6,7 @@ mod common;
 
 mod alloc;
 mod btree;
+mod btree_updates;
 mod corpus;
 mod corrupt;
 mod damaged;

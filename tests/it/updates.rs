@@ -10,11 +10,11 @@ use rpostmap::file::store::Store;
 use rpostmap::file::{UpdateAt, WriteAt};
 use rpostmap::wire::ByteOrder;
 
-type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(crate) type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// A step of an update.
 #[derive(Clone, Debug)]
-enum Op {
+pub(crate) enum Op {
     Put(Vec<u8>, Vec<u8>),
     Replace(Vec<u8>, Vec<u8>),
     Delete(Vec<u8>),
@@ -22,7 +22,7 @@ enum Op {
     Reopen,
 }
 
-fn key() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn key() -> impl Strategy<Value = Vec<u8>> {
     let short = prop::collection::vec(prop::sample::select(&b"ab\0"[..]), 0..5);
     let numbered = (0..400u32).prop_map(|i| format!("key{i}@example.com\0").into_bytes());
     // Longer than a quarter of a page of 512 bytes, with on-page prefixes among the short ones.
@@ -31,7 +31,7 @@ fn key() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![3 => short, 6 => numbered, 1 => long]
 }
 
-fn value() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn value() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop::sample::select(&b"vw"[..]);
     prop_oneof![
         8 => (byte.clone(), 0..40usize).prop_map(|(byte, len)| vec![byte; len]),
@@ -39,7 +39,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn op() -> impl Strategy<Value = Op> {
+pub(crate) fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => (key(), value()).prop_map(|(key, value)| Op::Put(key, value)),
         3 => (key(), value()).prop_map(|(key, value)| Op::Replace(key, value)),
@@ -48,11 +48,11 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn page_size() -> impl Strategy<Value = PageSize> {
+pub(crate) fn page_size() -> impl Strategy<Value = PageSize> {
     prop::sample::select(vec![512, 4096]).prop_map(|size| PageSize::new(size).unwrap())
 }
 
-fn order() -> impl Strategy<Value = ByteOrder> {
+pub(crate) fn order() -> impl Strategy<Value = ByteOrder> {
     prop::sample::select(vec![ByteOrder::Little, ByteOrder::Big])
 }
 
@@ -124,10 +124,10 @@ fn assert_holds(file: &[u8], model: &Model) {
 }
 
 /// A file that notes every change instead of only making it.
-struct Recorder {
-    file: Vec<u8>,
+pub(crate) struct Recorder {
+    pub(crate) file: Vec<u8>,
     /// The file after each change.
-    states: Vec<Vec<u8>>,
+    pub(crate) states: Vec<Vec<u8>>,
 }
 
 impl WriteAt for Recorder {

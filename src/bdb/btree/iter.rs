@@ -10,9 +10,10 @@ use std::collections::VecDeque;
 use std::mem;
 
 use crate::bdb::PageNo;
-use crate::bdb::btree::node::{Node, Side};
+use crate::bdb::btree::node::{Node, Side, compare};
 use crate::bdb::btree::reader::Look;
 use crate::bdb::duplicate::Walk;
+use crate::bdb::item::TreeKey;
 use crate::bdb::meta::BTREE_OLDEST_VERSION;
 use crate::bdb::overflow;
 use crate::bdb::page::PageSet;
@@ -39,6 +40,8 @@ pub struct Iter<'a> {
     separators_seen: PageSet,
     /// Overflow and duplicate pages of leaves.
     chains_seen: PageSet,
+    /// Overflow pages of keys that an interrupted update left over; the keys are elsewhere too.
+    leftovers_seen: PageSet,
     /// The values still to come for `key`.
     key: Cow<'a, [u8]>,
     values: VecDeque<Cow<'a, [u8]>>,
@@ -54,6 +57,14 @@ struct Bounds<'a> {
 impl Bounds<'_> {
     fn is_behind(&self, key: &[u8]) -> bool {
         self.high.as_deref().is_some_and(|high| key >= high)
+    }
+
+    /// As [`Bounds::is_behind`], for a key that may lie elsewhere.
+    fn is_stored_behind(&self, look: &Look<'_>, key: TreeKey<'_>) -> Result<bool> {
+        match &self.high {
+            Some(high) => Ok(compare(&look.pages, key, high)?.is_ge()),
+            None => Ok(false),
+        }
     }
 }
 
@@ -86,6 +97,7 @@ impl<'a> Iter<'a> {
             pages_seen: PageSet::new(count),
             separators_seen: PageSet::new(count),
             chains_seen: PageSet::new(count),
+            leftovers_seen: PageSet::new(count),
             key: Cow::Borrowed(&[]),
             values: VecDeque::new(),
         }
@@ -204,7 +216,12 @@ impl<'a> Iter<'a> {
         let mut keys = VecDeque::with_capacity(node.len());
         keys.push_back(Cow::Borrowed(&[][..]));
         for at in 1..node.len() {
-            let (pages, seen) = (&self.look.pages, &mut self.separators_seen);
+            let seen = if bounds.is_stored_behind(&self.look, node.key(at)?)? {
+                &mut self.leftovers_seen
+            } else {
+                &mut self.separators_seen
+            };
+            let pages = &self.look.pages;
             keys.push_back(node.whole_key(at, |item| overflow::read(pages, item, Some(seen)))?);
         }
         if let (Some(first), Some(low)) = (keys.get(1), &bounds.low)
@@ -233,13 +250,20 @@ impl<'a> Iter<'a> {
         let at = leaf.at;
         leaf.at += 1;
         let (look, seen) = (&self.look, &mut self.chains_seen);
-        // A key that several values share is read once for each.
-        let mut seen_key = (!leaf.node.shares_key(at)?).then_some(&mut *seen);
+        let is_behind = leaf.bounds.is_stored_behind(look, leaf.node.key(at)?)?;
+        let mut key_seen = if is_behind {
+            Some(&mut self.leftovers_seen)
+        } else if leaf.node.shares_key(at)? {
+            // A key that several values share is read once for each.
+            None
+        } else {
+            Some(&mut *seen)
+        };
         self.key = leaf.node.whole_key(at, |item| {
-            overflow::read(&look.pages, item, seen_key.take())
+            overflow::read(&look.pages, item, key_seen.take())
         })?;
         // Left over from an update that was interrupted, or the bound is damaged.
-        if leaf.bounds.is_behind(&self.key) && look.is_elsewhere(&self.key, leaf.node.number())? {
+        if is_behind && look.is_elsewhere(&self.key, leaf.node.number())? {
             return Ok(());
         }
         let values = &mut self.values;

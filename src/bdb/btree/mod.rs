@@ -6,6 +6,7 @@
 //! | [`reader`] | look up |
 //! | [`iter`] | list in key order |
 //! | `sort` | entries in key order |
+//! | [`updater`] | put, replace and delete in place |
 //! | [`builder`] | write a whole file from its entries |
 
 pub mod builder;
@@ -13,11 +14,13 @@ pub mod iter;
 mod node;
 pub mod reader;
 mod sort;
+pub mod updater;
 
 use crate::bdb::page::PageFormat;
 
 pub use builder::BtreeBuilder;
 pub use reader::BtreeReader;
+pub use updater::BtreeUpdater;
 
 /// The longest key or value that stays on a page, for a file whose pages must have room for
 /// `min_keys` keys.

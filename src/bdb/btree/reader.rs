@@ -123,7 +123,7 @@ impl BtreeReader {
     }
 
     /// With `remember`, pages found intact are remembered as long as the look lasts at least.
-    fn look(&self, remember: bool) -> Result<Look<'_>> {
+    pub(crate) fn look(&self, remember: bool) -> Result<Look<'_>> {
         let session = self.store.session()?;
         let meta = if session.is_live() {
             Cow::Owned(BtreeMeta::read(&session)?)
@@ -215,8 +215,9 @@ impl<'a> Look<'a> {
         Ok(node)
     }
 
+    /// Page `number` of the tree, checked.
     #[inline]
-    fn node(&self, number: PageNo) -> Result<Node<'a>> {
+    pub(crate) fn node(&self, number: PageNo) -> Result<Node<'a>> {
         let node = Node::new(self.pages.page(number)?)?;
         if !self.intact.contains(number) {
             node.check(&self.pages, &self.meta)?;

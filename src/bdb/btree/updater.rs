@@ -1,0 +1,927 @@
+//! Changes btree files in place: put, replace, delete.
+//!
+//! An update is worked out in memory on the pages it touches, which are taken apart into pairs and
+//! children and put together anew when the update is written. The order of writing, and what an
+//! interruption can leave, is told in [`pager`](crate::bdb::pager). This file keeps its rules so:
+//!
+//! * a page that is split keeps its lesser half, the other half goes to a new page; nothing is ever
+//!   merged. Only the root takes over another page's content: its last child's, in one write;
+//! * old pages are written level by level from the root down. So a separator that leads to a new
+//!   page is there before the old page gives up the keys behind it, and the way to an emptied page
+//!   is closed before its neighbours forget it;
+//! * a key that is deleted and put again goes to a new page.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::bdb::btree::builder::separator;
+use crate::bdb::btree::node::{LEAF_LEVEL, Node, Side};
+use crate::bdb::btree::reader::{BtreeReader, Look};
+use crate::bdb::btree::threshold;
+use crate::bdb::item::{
+    LEAF_HEADER_LEN, LeafItem, OffPage, TREE_OFF_PAGE_LEN, TreeKey, internal_len, tree_aligned,
+};
+use crate::bdb::meta::{BTREE_VERSION, ROOT};
+use crate::bdb::page::{CHECKSUM_OFFSET, ENTRIES_OFFSET, PageFormat, PageSet, checksum};
+use crate::bdb::page_buf::{Links, TreePageBuf};
+use crate::bdb::pager::Pager;
+use crate::bdb::{OnExisting, PageNo, Put, overflow};
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::UpdateAt;
+use crate::file::store::Store;
+
+/// An update of a btree file. Nothing is written before [`BtreeUpdater::commit`].
+///
+/// ```
+/// use rpostmap::bdb::{OnExisting, Put};
+/// use rpostmap::bdb::btree::{BtreeBuilder, BtreeReader, BtreeUpdater};
+/// use rpostmap::entries::Entries;
+/// use rpostmap::file::store::Store;
+///
+/// let mut file = Vec::new();
+/// BtreeBuilder::new().build(&Entries::new(), &mut file)?;
+///
+/// let mut update = BtreeUpdater::new(Store::from_bytes(file.clone()))?;
+/// assert_eq!(update.put(b"key", b"value", OnExisting::Keep)?, Put::Inserted);
+/// assert_eq!(update.put(b"key", b"other", OnExisting::Keep)?, Put::Kept);
+/// update.commit(&mut file)?;
+///
+/// let reader = BtreeReader::new(Store::from_bytes(file))?;
+/// assert_eq!(reader.get(b"key")?.as_deref(), Some(&b"value"[..]));
+/// # Ok::<(), rpostmap::Error>(())
+/// ```
+pub struct BtreeUpdater {
+    old: BtreeReader,
+    pager: Pager,
+    threshold: usize,
+    /// The pages touched so far.
+    pages: BTreeMap<PageNo, TreePage>,
+    /// Pages of the tree and overflow pages of the file that were freed.
+    freed: PageSet,
+    /// The references left to chains of the file that had several. The first page counts them.
+    references: BTreeMap<PageNo, u16>,
+    /// Keys that were deleted and not put again.
+    deleted: BTreeSet<Vec<u8>>,
+    /// Pairs found on a page that the tree does not lead to for their keys, and not where it does:
+    /// an interrupted update that wanted to delete them, or a damaged separator. They go where they
+    /// belong.
+    strays: Vec<Pair>,
+    changed: bool,
+}
+
+/// A page taken apart.
+struct TreePage {
+    level: u8,
+    prev: PageNo,
+    next: PageNo,
+    /// On a leaf.
+    pairs: Vec<Pair>,
+    /// On an internal page.
+    children: Vec<Child>,
+    /// Whether the page differs from that in the file.
+    changed: bool,
+}
+
+struct Pair {
+    key: Key,
+    value: Value,
+}
+
+struct Child {
+    /// No key below is less. The first child's is empty, but may refer to a chain.
+    key: Key,
+    page: PageNo,
+}
+
+struct Key {
+    /// The key's bytes, wherever they lie.
+    bytes: Vec<u8>,
+    /// Where the key lies when it is not on the page.
+    item: Option<OffPage>,
+}
+
+enum Value {
+    OnPage(Vec<u8>),
+    OffPage(OffPage),
+}
+
+impl Key {
+    /// The key of a first child.
+    fn none() -> Key {
+        Key {
+            bytes: Vec::new(),
+            item: None,
+        }
+    }
+
+    fn stored(&self) -> TreeKey<'_> {
+        match self.item {
+            Some(item) => TreeKey::OffPage(item),
+            None => TreeKey::OnPage(&self.bytes),
+        }
+    }
+}
+
+impl Value {
+    fn stored(&self) -> TreeKey<'_> {
+        match self {
+            Value::OnPage(bytes) => TreeKey::OnPage(bytes),
+            Value::OffPage(item) => TreeKey::OffPage(*item),
+        }
+    }
+}
+
+/// The bytes that a key or value takes on a leaf, its index entry included.
+fn leaf_len(stored: TreeKey<'_>) -> usize {
+    2 + match stored {
+        TreeKey::OnPage(bytes) => tree_aligned(LEAF_HEADER_LEN + bytes.len()),
+        TreeKey::OffPage(_) => TREE_OFF_PAGE_LEN,
+    }
+}
+
+impl TreePage {
+    fn new(level: u8) -> TreePage {
+        TreePage {
+            level,
+            prev: PageNo::NONE,
+            next: PageNo::NONE,
+            pairs: Vec::new(),
+            children: Vec::new(),
+            changed: true,
+        }
+    }
+
+    fn is_leaf(&self) -> bool {
+        self.level == LEAF_LEVEL
+    }
+
+    /// Pairs or children.
+    fn len(&self) -> usize {
+        self.pairs.len() + self.children.len()
+    }
+
+    /// The bytes that each pair or child takes, index entries included.
+    fn lens(&self) -> impl Iterator<Item = usize> {
+        let pair = |pair: &Pair| leaf_len(pair.key.stored()) + leaf_len(pair.value.stored());
+        let child = |child: &Child| 2 + internal_len(child.key.stored());
+        let pairs = self.pairs.iter().map(pair);
+        pairs.chain(self.children.iter().map(child))
+    }
+
+    fn used(&self) -> usize {
+        self.lens().sum()
+    }
+
+    /// The child that leads to `key`.
+    fn route(&self, key: &[u8]) -> usize {
+        let others = self.children.get(1..).unwrap_or_default();
+        others.partition_point(|child| *child.key.bytes <= *key)
+    }
+
+    /// How many pairs or children stay when the page is split, so that the larger part is as small
+    /// as it can be.
+    fn middle(&self) -> usize {
+        let total = self.used();
+        let mut before = 0;
+        let mut best = (usize::MAX, 1);
+        for (at, len) in self.lens().enumerate().take(self.len().saturating_sub(1)) {
+            before += len;
+            best = best.min((before.max(total - before), at + 1));
+        }
+        best.1
+    }
+
+    /// The page as it is written.
+    fn compose(&self, number: PageNo, format: PageFormat) -> Result<Vec<u8>> {
+        if self.used() > format.room() {
+            let what = "items that are too long for this file leave no room";
+            return Err(Error::corrupt_page(number.0, what));
+        }
+        let mut bytes = vec![0; format.size.bytes()];
+        let mut page = TreePageBuf::new(&mut bytes, format);
+        for pair in &self.pairs {
+            page.push_leaf(pair.key.stored());
+            page.push_leaf(pair.value.stored());
+        }
+        for child in &self.children {
+            page.push_internal(child.page, child.key.stored());
+        }
+        let (prev, next) = (self.prev, self.next);
+        page.finish(Links { number, prev, next }, self.level);
+        Ok(bytes)
+    }
+}
+
+/// An internal page on the way to a leaf, and the child that was taken.
+#[derive(Clone, Copy)]
+struct Step {
+    page: PageNo,
+    child: usize,
+}
+
+/// Where a key is or would be.
+struct Place {
+    path: Vec<Step>,
+    leaf: PageNo,
+    at: usize,
+    found: bool,
+}
+
+impl BtreeUpdater {
+    /// Begins an update of the btree file that `store` holds. The file must not change until the
+    /// update is written or dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`BtreeReader::new`]; `Unsupported` for a file that can only be read: of a version other
+    /// than 9, with several values for a key, or with record numbers.
+    pub fn new(store: Store) -> Result<BtreeUpdater> {
+        let old = BtreeReader::new(store)?;
+        let meta = old.meta().clone();
+        if meta.version != BTREE_VERSION {
+            let what = format!("update of Berkeley DB btree version {}", meta.version);
+            return Err(Error::unsupported(what));
+        }
+        if meta.duplicates {
+            let what = "update of a Berkeley DB file with several values for a key";
+            return Err(Error::unsupported(what));
+        }
+        if meta.record_numbers {
+            let what = "update of a Berkeley DB file with record numbers";
+            return Err(Error::unsupported(what));
+        }
+        Ok(BtreeUpdater {
+            pager: Pager::new(meta.format, meta.page_count, PageNo(meta.free)),
+            threshold: threshold(meta.format, meta.min_keys),
+            pages: BTreeMap::new(),
+            freed: PageSet::new(meta.page_count),
+            references: BTreeMap::new(),
+            deleted: BTreeSet::new(),
+            strays: Vec::new(),
+            changed: false,
+            old,
+        })
+    }
+
+    /// The file as it was when the update began.
+    pub fn old(&self) -> &BtreeReader {
+        &self.old
+    }
+
+    /// The value of `key` as the update has it by now.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when a page on the way is damaged; `Io` when it cannot be read.
+    pub fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let place = self.find(key)?;
+        if !place.found {
+            return Ok(None);
+        }
+        let pair = self.page(place.leaf)?.pairs.get(place.at);
+        let item = match pair.map(|pair| &pair.value) {
+            None => return Ok(None),
+            Some(Value::OnPage(value)) => return Ok(Some(value.clone())),
+            Some(Value::OffPage(item)) => *item,
+        };
+        match self.pager.new_overflow(item.first, item.len as usize) {
+            Some(whole) => Ok(Some(whole)),
+            None => overflow::read(&self.old.look(false)?.pages, item, None).map(Some),
+        }
+    }
+
+    /// Adds a pair, or with [`OnExisting::Replace`] changes the value of a key.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` when a page that the update needs is damaged; `TooLong` when the file gets too
+    /// large; `Io` when it cannot be read. The update is of no use afterwards.
+    pub fn put(&mut self, key: &[u8], value: &[u8], on_existing: OnExisting) -> Result<Put> {
+        let mut place = self.find(key)?;
+        if place.found && on_existing == OnExisting::Keep {
+            return Ok(Put::Kept);
+        }
+        self.changed = true;
+        let value = match self.off_page(value)? {
+            Some(item) => Value::OffPage(item),
+            None => Value::OnPage(value.to_vec()),
+        };
+        if place.found {
+            let leaf = self.page(place.leaf)?;
+            leaf.changed = true;
+            let pair = leaf.pairs.get_mut(place.at);
+            let old = pair.map(|pair| std::mem::replace(&mut pair.value, value));
+            if let Some(Value::OffPage(item)) = old {
+                self.free_overflow(item)?;
+            }
+        } else {
+            // A key that comes back moves from its old page: see the rules.
+            if self.deleted.remove(key) {
+                self.renew(&mut place)?;
+            }
+            let key = self.key(key.to_vec())?;
+            let leaf = self.page(place.leaf)?;
+            leaf.changed = true;
+            leaf.pairs.insert(place.at, Pair { key, value });
+        }
+        let found = place.found;
+        self.split(place)?;
+        Ok(if found { Put::Replaced } else { Put::Inserted })
+    }
+
+    /// Deletes a key; `false` when it is not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`BtreeUpdater::put`].
+    pub fn delete(&mut self, key: &[u8]) -> Result<bool> {
+        let place = self.find(key)?;
+        if !place.found {
+            return Ok(false);
+        }
+        self.changed = true;
+        let leaf = self.page(place.leaf)?;
+        leaf.changed = true;
+        let pair = leaf.pairs.remove(place.at);
+        let is_empty = leaf.pairs.is_empty();
+        self.free_pair(&pair)?;
+        if is_empty && place.leaf != ROOT {
+            self.unlink(place)?;
+        }
+        self.deleted.insert(key.to_vec());
+        Ok(true)
+    }
+
+    /// Writes the update to `out`, the file that was given to [`BtreeUpdater::new`], and nothing at
+    /// all if nothing was changed. An interruption at any write leaves every key findable that was
+    /// there before.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `out` fails with; the file is then as after an interruption.
+    pub fn commit(mut self, out: &mut dyn UpdateAt) -> Result<()> {
+        if !self.changed {
+            return Ok(());
+        }
+        self.settle_strays()?;
+        let format = self.pager.format();
+        let mut old_pages = Vec::new();
+        for (number, page) in std::mem::take(&mut self.pages) {
+            if !page.changed {
+                continue;
+            }
+            let bytes = page.compose(number, format)?;
+            if self.pager.is_new(number) {
+                self.pager.set_new(number, bytes);
+            } else {
+                old_pages.push((page.level, number, bytes));
+            }
+        }
+        old_pages.sort_by_key(|(level, number, _)| (std::cmp::Reverse(*level), *number));
+        let mut old_pages: Vec<(PageNo, Vec<u8>)> = old_pages
+            .into_iter()
+            .map(|(_, number, bytes)| (number, bytes))
+            .collect();
+        old_pages.extend(self.counted_chains()?);
+        let session = self.old.store().session()?;
+        let meta = session.read(0, format.size.bytes())?;
+        let meta = meta.ok_or_else(|| Error::corrupt("file lost its meta page"))?;
+        self.pager.commit(out, &meta, &meta, &[], &old_pages)
+    }
+
+    /// The first pages of chains that lost a reference and still have one.
+    fn counted_chains(&self) -> Result<Vec<(PageNo, Vec<u8>)>> {
+        let look = self.old.look(false)?;
+        let format = self.pager.format();
+        let mut pages = Vec::new();
+        for (&number, &count) in self.references.iter().filter(|(_, count)| **count > 0) {
+            let mut bytes = look.pages.page(number)?.bytes().to_vec();
+            let header = "a page is longer than its header";
+            format
+                .order
+                .put_u16(&mut bytes, ENTRIES_OFFSET, count)
+                .expect(header);
+            if format.checksum {
+                let sum = checksum(&bytes, CHECKSUM_OFFSET);
+                format
+                    .order
+                    .put_u32(&mut bytes, CHECKSUM_OFFSET, sum)
+                    .expect(header);
+            }
+            pages.push((number, bytes));
+        }
+        Ok(pages)
+    }
+
+    /// Where `key` is or would be. All pages on the way are loaded, and what they had astray is
+    /// settled.
+    fn find(&mut self, key: &[u8]) -> Result<Place> {
+        let place = self.find_once(key)?;
+        if self.strays.is_empty() {
+            return Ok(place);
+        }
+        self.settle_strays()?;
+        self.find_once(key)
+    }
+
+    fn settle_strays(&mut self) -> Result<()> {
+        while let Some(stray) = self.strays.pop() {
+            let mut place = self.find_once(&stray.key.bytes)?;
+            if place.found {
+                self.free_pair(&stray)?;
+                continue;
+            }
+            // It moves from its old page: see the rules.
+            self.renew(&mut place)?;
+            let leaf = self.page(place.leaf)?;
+            leaf.changed = true;
+            leaf.pairs.insert(place.at, stray);
+            self.split(place)?;
+        }
+        Ok(())
+    }
+
+    fn find_once(&mut self, key: &[u8]) -> Result<Place> {
+        let (mut path, mut number) = (Vec::new(), ROOT);
+        loop {
+            self.load(number, &path)?;
+            let page = self.page(number)?;
+            if page.is_leaf() {
+                let at = page.pairs.partition_point(|pair| *pair.key.bytes < *key);
+                let found = page.pairs.get(at).is_some_and(|pair| pair.key.bytes == key);
+                return Ok(Place {
+                    path,
+                    leaf: number,
+                    at,
+                    found,
+                });
+            }
+            let child = page.route(key);
+            path.push(Step {
+                page: number,
+                child,
+            });
+            number = self.child(number, child)?;
+        }
+    }
+
+    /// A page that was loaded.
+    fn page(&mut self, number: PageNo) -> Result<&mut TreePage> {
+        let page = self.pages.get_mut(&number);
+        page.ok_or_else(|| Error::corrupt_page(number.0, "page is in two places of the tree"))
+    }
+
+    fn child(&mut self, number: PageNo, at: usize) -> Result<PageNo> {
+        let child = self.page(number)?.children.get(at);
+        let none = || Error::corrupt_page(number.0, "internal page without children");
+        child.map(|child| child.page).ok_or_else(none)
+    }
+
+    /// Takes a page of the file apart, if that was not done. `path` leads to it.
+    fn load(&mut self, number: PageNo, path: &[Step]) -> Result<()> {
+        if self.pages.contains_key(&number) {
+            return Ok(());
+        }
+        if self.freed.contains(number) {
+            let what = "page is in two places of the tree";
+            return Err(Error::corrupt_page(number.0, what));
+        }
+        let (mut low, mut high, mut level) = (None, None, None);
+        for step in path {
+            let Some(above) = self.pages.get(&step.page) else {
+                continue;
+            };
+            level = Some(above.level - 1);
+            let key = |at: usize| above.children.get(at).map(|child| &child.key.bytes);
+            if step.child > 0 {
+                low = key(step.child);
+            }
+            high = key(step.child + 1).or(high);
+        }
+        let look = self.old.look(true)?;
+        let node = look.node(number)?;
+        if level.is_some_and(|level| level != node.level()) {
+            let what = format!("page of level {} at another level", node.level());
+            return Err(Error::corrupt_page(number.0, what));
+        }
+        let mut taken = TreePage::new(node.level());
+        taken.changed = false;
+        (taken.prev, taken.next) = (node.neighbour(Side::Before)?, node.neighbour(Side::Behind)?);
+        let bounds = Bounds { low, high };
+        let mut dropped = Vec::new();
+        if node.is_leaf() {
+            let threshold = self.threshold;
+            let (strays, dropped) = (&mut self.strays, &mut dropped);
+            take_pairs(
+                &look, &node, &bounds, threshold, &mut taken, strays, dropped,
+            )?;
+        } else {
+            take_children(&look, &node, &bounds, self.threshold, &mut taken)?;
+        }
+        drop(look);
+        self.pages.insert(number, taken);
+        for pair in dropped {
+            self.free_pair(&pair)?;
+        }
+        Ok(())
+    }
+
+    /// Overflow pages for a key or value that is too long for a page.
+    fn off_page(&mut self, bytes: &[u8]) -> Result<Option<OffPage>> {
+        if bytes.len() <= self.threshold {
+            return Ok(None);
+        }
+        let look = self.old.look(false)?;
+        let first = self.pager.store_overflow(&look.pages, bytes)?;
+        let len = u32::try_from(bytes.len()).map_err(|_| {
+            let (len, max) = (bytes.len() as u64, u64::from(u32::MAX));
+            Error::new(ErrorKind::TooLong {
+                what: "item",
+                len,
+                max,
+            })
+        })?;
+        Ok(Some(OffPage { first, len }))
+    }
+
+    fn key(&mut self, bytes: Vec<u8>) -> Result<Key> {
+        let item = self.off_page(&bytes)?;
+        Ok(Key { bytes, item })
+    }
+
+    fn allocate(&mut self) -> Result<PageNo> {
+        self.pager.allocate(&self.old.look(false)?.pages)
+    }
+
+    fn free_pair(&mut self, pair: &Pair) -> Result<()> {
+        for stored in [pair.key.stored(), pair.value.stored()] {
+            if let TreeKey::OffPage(item) = stored {
+                self.free_overflow(item)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops one reference to a chain, and the chain with the last.
+    fn free_overflow(&mut self, item: OffPage) -> Result<()> {
+        let mut pages = self.pager.new_overflow_pages(item.first);
+        if pages.is_empty() {
+            let look = self.old.look(false)?;
+            let count = match self.references.get(&item.first) {
+                Some(&count) => count,
+                None => look.pages.page(item.first)?.entry_count()?,
+            };
+            if count > 1 {
+                self.references.insert(item.first, count - 1);
+                return Ok(());
+            }
+            self.references.remove(&item.first);
+            pages = overflow::pages(&look.pages, item, &mut self.freed)?;
+        }
+        pages.into_iter().for_each(|page| self.pager.free(page));
+        Ok(())
+    }
+
+    fn free_tree_page(&mut self, number: PageNo) -> Result<TreePage> {
+        let page = self.pages.remove(&number);
+        if !self.pager.is_new(number) && !self.freed.insert(number) {
+            let what = "page is in two places of the tree";
+            return Err(Error::corrupt_page(number.0, what));
+        }
+        self.pager.free(number);
+        page.ok_or_else(|| Error::corrupt_page(number.0, "page is in two places of the tree"))
+    }
+
+    /// The leaf next to the one that `path` leads to, loaded.
+    fn leaf_beside(&mut self, path: &[Step], side: Side) -> Result<Option<PageNo>> {
+        for (depth, step) in path.iter().enumerate().rev() {
+            let len = self.page(step.page)?.len();
+            let child = match side {
+                Side::Before => step.child.checked_sub(1),
+                Side::Behind => Some(step.child + 1).filter(|child| *child < len),
+            };
+            let Some(mut child) = child else {
+                continue;
+            };
+            let mut path = path.get(..depth).unwrap_or_default().to_vec();
+            let mut number = step.page;
+            loop {
+                path.push(Step {
+                    page: number,
+                    child,
+                });
+                number = self.child(number, child)?;
+                self.load(number, &path)?;
+                let page = self.page(number)?;
+                if page.is_leaf() {
+                    return Ok(Some(number));
+                }
+                child = match side {
+                    Side::Before => page.len() - 1,
+                    Side::Behind => 0,
+                };
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes `before` and `behind` neighbours.
+    fn link(&mut self, before: Option<PageNo>, behind: Option<PageNo>) -> Result<()> {
+        if let Some(number) = before {
+            let page = self.page(number)?;
+            let next = behind.unwrap_or(PageNo::NONE);
+            page.changed |= page.next != next;
+            page.next = next;
+        }
+        if let Some(number) = behind {
+            let page = self.page(number)?;
+            let prev = before.unwrap_or(PageNo::NONE);
+            page.changed |= page.prev != prev;
+            page.prev = prev;
+        }
+        Ok(())
+    }
+
+    /// Moves the pairs of an old leaf to a new page.
+    fn renew(&mut self, place: &mut Place) -> Result<()> {
+        if self.pager.is_new(place.leaf) {
+            return Ok(());
+        }
+        let Some(step) = place.path.last().copied() else {
+            return Ok(());
+        };
+        let before = self.leaf_beside(&place.path, Side::Before)?;
+        let behind = self.leaf_beside(&place.path, Side::Behind)?;
+        let new = self.allocate()?;
+        let mut page = self.free_tree_page(place.leaf)?;
+        page.changed = true;
+        self.pages.insert(new, page);
+        let above = self.page(step.page)?;
+        above.changed = true;
+        if let Some(child) = above.children.get_mut(step.child) {
+            child.page = new;
+        }
+        self.link(before, Some(new))?;
+        self.link(Some(new), behind)?;
+        place.leaf = new;
+        Ok(())
+    }
+
+    /// Splits the leaf of `place` if it is too full, and the pages above as far as needed.
+    fn split(&mut self, place: Place) -> Result<()> {
+        let room = self.pager.format().room();
+        let Place {
+            mut path,
+            leaf: mut number,
+            mut at,
+            ..
+        } = place;
+        while self.page(number)?.used() > room {
+            if number == ROOT {
+                // Its content goes to a new page, which is split then.
+                let below = self.allocate()?;
+                let root = self.page(ROOT)?;
+                let level = root.level.checked_add(1);
+                let level = level.ok_or_else(|| Error::corrupt_page(ROOT.0, "tree is too high"))?;
+                let old = std::mem::replace(root, TreePage::new(level));
+                root.children.push(Child {
+                    key: Key::none(),
+                    page: below,
+                });
+                let mut page = TreePage::new(old.level);
+                (page.pairs, page.children) = (old.pairs, old.children);
+                self.pages.insert(below, page);
+                path = vec![Step {
+                    page: ROOT,
+                    child: 0,
+                }];
+                number = below;
+            }
+            let behind = if self.page(number)?.is_leaf() {
+                self.leaf_beside(&path, Side::Behind)?
+            } else {
+                None
+            };
+            let is_last = path.iter().all(|step| {
+                let above = self.pages.get(&step.page);
+                above.is_some_and(|above| step.child + 1 == above.len())
+            });
+            let new = self.allocate()?;
+            let page = self.page(number)?;
+            page.changed = true;
+            let len = page.len();
+            // Keys that come in order leave full pages behind them.
+            let cut = if is_last && at + 1 == len && len > 1 {
+                len - 1
+            } else {
+                page.middle()
+            };
+            let mut right = TreePage::new(page.level);
+            let separator = if page.is_leaf() {
+                right.pairs = page.pairs.split_off(cut.min(len));
+                let key = |pair: Option<&Pair>| pair.map(|pair| pair.key.bytes.clone());
+                let last = key(page.pairs.last()).unwrap_or_default();
+                let first = key(right.pairs.first()).unwrap_or_default();
+                self.pages.insert(new, right);
+                self.link(Some(number), Some(new))?;
+                self.link(Some(new), behind)?;
+                self.key(separator(&last, &first).to_vec())?
+            } else {
+                right.children = page.children.split_off(cut.min(len));
+                let first = right.children.first_mut();
+                let key = first.map(|first| std::mem::replace(&mut first.key, Key::none()));
+                self.pages.insert(new, right);
+                key.ok_or_else(|| Error::corrupt_page(number.0, "page cannot be split"))?
+            };
+            let Some(step) = path.pop() else {
+                return Err(Error::corrupt_page(number.0, "page cannot be split"));
+            };
+            let above = self.page(step.page)?;
+            above.changed = true;
+            at = step.child + 1;
+            above.children.insert(
+                at,
+                Child {
+                    key: separator,
+                    page: new,
+                },
+            );
+            number = step.page;
+        }
+        Ok(())
+    }
+
+    /// Takes the empty leaf of `place` out of the tree, and the pages above that get empty.
+    fn unlink(&mut self, place: Place) -> Result<()> {
+        let Place { mut path, leaf, .. } = place;
+        // Both are loaded before the separators between them go.
+        let before = self.leaf_beside(&path, Side::Before)?;
+        let behind = self.leaf_beside(&path, Side::Behind)?;
+        self.link(before, behind)?;
+        self.free_tree_page(leaf)?;
+        while let Some(step) = path.pop() {
+            let above = self.page(step.page)?;
+            above.changed = true;
+            let mut unused = vec![above.children.remove(step.child).key.item];
+            if step.child == 0
+                && let Some(first) = above.children.first_mut()
+            {
+                unused.push(first.key.item.take());
+                first.key.bytes.clear();
+            }
+            let is_empty = above.children.is_empty();
+            for item in unused.into_iter().flatten() {
+                self.free_overflow(item)?;
+            }
+            if !is_empty {
+                break;
+            }
+            if step.page == ROOT {
+                *self.page(ROOT)? = TreePage::new(LEAF_LEVEL);
+                break;
+            }
+            self.free_tree_page(step.page)?;
+        }
+        self.collapse()
+    }
+
+    /// While the root has a single child, it takes the child's place.
+    fn collapse(&mut self) -> Result<()> {
+        while let [only] = &*self.page(ROOT)?.children {
+            let (child, item) = (only.page, only.key.item);
+            let step = Step {
+                page: ROOT,
+                child: 0,
+            };
+            self.load(child, &[step])?;
+            let mut page = self.free_tree_page(child)?;
+            page.changed = true;
+            (page.prev, page.next) = (PageNo::NONE, PageNo::NONE);
+            *self.page(ROOT)? = page;
+            if let Some(item) = item {
+                self.free_overflow(item)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the separators above a page say about its keys: `low <= key < high`.
+struct Bounds<'k> {
+    low: Option<&'k Vec<u8>>,
+    high: Option<&'k Vec<u8>>,
+}
+
+impl Bounds<'_> {
+    /// Whether a key is behind the page: left over from an interrupted update.
+    fn is_behind(&self, key: &[u8]) -> bool {
+        self.high.is_some_and(|high| *key >= **high)
+    }
+
+    fn check_low(&self, key: &[u8], number: PageNo) -> Result<()> {
+        if self.low.is_some_and(|low| *key < **low) {
+            return Err(misplaced(number));
+        }
+        Ok(())
+    }
+}
+
+fn misplaced(number: PageNo) -> Error {
+    Error::corrupt_page(number.0, "keys do not belong where the tree leads to them")
+}
+
+/// Takes the pairs of a leaf apart, without what an interrupted update left over. `strays` gets the
+/// pairs that do not belong there and are nowhere else, `dropped` those marked as deleted.
+fn take_pairs(
+    look: &Look<'_>,
+    node: &Node<'_>,
+    bounds: &Bounds<'_>,
+    threshold: usize,
+    taken: &mut TreePage,
+    strays: &mut Vec<Pair>,
+    dropped: &mut Vec<Pair>,
+) -> Result<()> {
+    let number = node.number();
+    for at in 0..node.len() {
+        let key = take_key(look, node, at, threshold)?;
+        bounds.check_low(&key.bytes, number)?;
+        let is_behind = bounds.is_behind(&key.bytes);
+        if is_behind && look.is_elsewhere(&key.bytes, number)? {
+            taken.changed = true;
+            continue;
+        }
+        let (value, deleted) = node.value(at)?;
+        let value = match value {
+            LeafItem::OnPage(value) if value.len() > threshold => {
+                return Err(too_long(number));
+            }
+            LeafItem::OnPage(value) => Value::OnPage(value.to_vec()),
+            LeafItem::OffPage(item) => Value::OffPage(item),
+            LeafItem::OffPageDuplicates(_) => {
+                let what = "several values for a key in a file that does not allow it";
+                return Err(node.value_defect(at, what));
+            }
+        };
+        if deleted || is_behind {
+            taken.changed = true;
+            let list = if deleted { &mut *dropped } else { &mut *strays };
+            list.push(Pair { key, value });
+        } else {
+            taken.pairs.push(Pair { key, value });
+        }
+    }
+    Ok(())
+}
+
+fn take_children(
+    look: &Look<'_>,
+    node: &Node<'_>,
+    bounds: &Bounds<'_>,
+    threshold: usize,
+    taken: &mut TreePage,
+) -> Result<()> {
+    let number = node.number();
+    for at in 0..node.len() {
+        let page = node.child(at)?;
+        if at == 0 {
+            // The key means nothing, but if it has a chain it owns it.
+            let item = match node.key(0)? {
+                TreeKey::OnPage(_) => None,
+                TreeKey::OffPage(item) => Some(item),
+            };
+            let bytes = Vec::new();
+            let key = Key { bytes, item };
+            taken.children.push(Child { key, page });
+            continue;
+        }
+        let key = take_key(look, node, at, threshold)?;
+        bounds.check_low(&key.bytes, number)?;
+        if bounds.is_behind(&key.bytes) {
+            if !look.leads_to(&key.bytes, node.level() - 1, page)? {
+                return Err(misplaced(number));
+            }
+            taken.changed = true;
+            continue;
+        }
+        taken.children.push(Child { key, page });
+    }
+    Ok(())
+}
+
+fn take_key(look: &Look<'_>, node: &Node<'_>, at: usize, threshold: usize) -> Result<Key> {
+    let item = match node.key(at)? {
+        TreeKey::OnPage(bytes) if bytes.len() > threshold => {
+            return Err(too_long(node.number()));
+        }
+        TreeKey::OnPage(_) => None,
+        TreeKey::OffPage(item) => Some(item),
+    };
+    let bytes = node.whole_key(at, |item| overflow::read(&look.pages, item, None))?;
+    Ok(Key {
+        bytes: bytes.into_owned(),
+        item,
+    })
+}
+
+fn too_long(number: PageNo) -> Error {
+    Error::corrupt_page(number.0, "item is too long to lie on a page")
+}

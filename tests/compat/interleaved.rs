@@ -6,7 +6,7 @@ use crate::common::{TestDir, sorted_lines};
 use crate::oracle::{assert_clean, have, original};
 
 /// The types that can be changed in place.
-const TYPES: [&str; 1] = ["hash"];
+const TYPES: [&str; 2] = ["hash", "btree"];
 const ROUNDS: u32 = 100;
 const OPS_PER_ROUND: u32 = 100;
 

@@ -2,12 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use rpostmap::bdb::PageSize;
+use rpostmap::bdb::btree::BtreeBuilder;
+use rpostmap::bdb::hash::HashBuilder;
+use rpostmap::entries::Entries;
+use rpostmap::wire::ByteOrder;
+
 use crate::common::{TestDir, sorted_lines};
 use crate::oracle::{assert_clean, have, original};
 
-/// The types that can be changed in place.
-const TYPES: [&str; 2] = ["hash", "btree"];
-const ROUNDS: u32 = 100;
+/// Tables that can be changed in place: type, page size, byte order, rounds. Small pages make high
+/// trees and long chains.
+const TABLES: [(&str, u32, ByteOrder, u32); 4] = [
+    ("hash", 4096, ByteOrder::NATIVE, 100),
+    ("btree", 4096, ByteOrder::NATIVE, 100),
+    ("btree", 512, ByteOrder::Little, 40),
+    ("btree", 512, ByteOrder::Big, 40),
+];
 const OPS_PER_ROUND: u32 = 100;
 
 type Model = BTreeMap<String, String>;
@@ -43,12 +54,29 @@ impl Random {
     }
 }
 
+fn build(table_type: &str, page_size: u32, order: ByteOrder, entries: &Entries) -> Vec<u8> {
+    let mut file = Vec::new();
+    let size = PageSize::new(page_size).expect("a page size");
+    let built = match table_type {
+        "hash" => HashBuilder::new()
+            .page_size(size)
+            .byte_order(order)
+            .build(entries, &mut file),
+        _ => BtreeBuilder::new()
+            .page_size(size)
+            .byte_order(order)
+            .build(entries, &mut file),
+    };
+    built.expect("built in memory");
+    file
+}
+
 #[test]
 fn ten_thousand_changes_by_both_programs_in_turn_leave_what_a_map_holds() {
     if !have(&["postmap", "db5.3_verify"]) {
         return;
     }
-    for table_type in TYPES {
+    for (table_type, page_size, order, rounds) in TABLES {
         let dir = TestDir::new("interleaved");
         let table = format!("{table_type}:t");
         let mut random = Random(20_261_121);
@@ -56,13 +84,15 @@ fn ten_thousand_changes_by_both_programs_in_turn_leave_what_a_map_holds() {
         let start: String = (0..2_000)
             .map(|i| format!("user{i}@example.com\tstart{i}\n"))
             .collect();
-        dir.write("t", &start);
+        let mut entries = Entries::new();
         for line in start.lines() {
             let (key, value) = line.split_once('\t').expect("made just now");
+            let stored = |text: &str| [text.as_bytes(), b"\0"].concat();
+            entries.insert(&stored(key), &stored(value)).expect("short");
             model.insert(key.into(), value.into());
         }
-        dir.ours("rpostmap").args([&table]).ok();
-        for round in 0..ROUNDS {
+        dir.write("t.db", build(table_type, page_size, order, &entries));
+        for round in 0..rounds {
             let mut input = String::new();
             let options = ["-i", "-ir", "-d"][random.below(3) as usize];
             for _ in 0..OPS_PER_ROUND {
@@ -93,7 +123,7 @@ fn ten_thousand_changes_by_both_programs_in_turn_leave_what_a_map_holds() {
                 &[options]
             };
             let end = program.args(words).args([&table]).stdin(input).finish();
-            let case = format!("{table_type}, round {round}, {options}");
+            let case = format!("{table_type} {page_size} {order:?}, round {round}, {options}");
             assert_eq!(end.status, 0, "{case}\n{end}");
             assert_clean(&dir, "t.db");
             let expect: String = model

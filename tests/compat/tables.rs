@@ -289,3 +289,54 @@ fn unescape_undoes_what_db_dump_does() {
         assert_eq!(unescape(text.as_bytes()), bytes, "{text}");
     }
 }
+
+#[test]
+fn ours_lists_several_values_of_a_key_in_the_originals_order_and_finds_the_first() {
+    if !have(&["db5.3_load", "db5.3_dump"]) {
+        return;
+    }
+    let mut pairs = Vec::new();
+    for key_number in 0..300 {
+        let long = if key_number % 40 == 0 { 1_200 } else { 0 };
+        let key = format!("key{key_number:03}{}", "k".repeat(long));
+        // Some fit on a page with their key, some need a tree of their own.
+        let value_count = match key_number {
+            50 => 400,
+            99 => 30,
+            _ if key_number % 7 == 0 => 6,
+            _ => 1,
+        };
+        for value in 0..value_count {
+            let long = if value % 5 == 4 { key_number * 5 } else { 0 };
+            pairs.push((key.clone(), format!("v{value:03}{}", "x".repeat(long))));
+        }
+    }
+    let text: String = pairs.iter().map(|(k, v)| format!("{k}\n{v}\n")).collect();
+    let listed: String = pairs.iter().map(|(k, v)| format!("{k}\t{v}\n")).collect();
+    let firsts: Vec<_> = pairs
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|all| &all[0])
+        .collect();
+    let keys: String = firsts.iter().map(|(key, _)| format!("{key}\n")).collect();
+    let answers: String = firsts.iter().map(|(k, v)| format!("{k}\t{v}\n")).collect();
+    for flag in ["duplicates=1", "dupsort=1"] {
+        for page_size in [512, 4096] {
+            for order in ["1234", "4321"] {
+                let dir = TestDir::new("values");
+                let page_size = format!("db_pagesize={page_size}");
+                let order = format!("db_lorder={order}");
+                let load = [
+                    "-T", "-t", "btree", "-c", flag, "-c", &page_size, "-c", &order,
+                ];
+                let load = original(&dir, "db5.3_load").args(load).args(["t.db"]);
+                load.stdin(&*text).ok();
+                let case = format!("{flag} {page_size} {order}");
+                let listing = dir.ours("rpostmap").args(["-s", "btree:t"]).ok();
+                assert!(listing.stdout == listed.as_bytes(), "{case}\n{listing}");
+                let found = dir.ours("rpostmap").args(["-q", "-", "btree:t"]);
+                let found = found.stdin(&*keys).ok();
+                assert!(found.stdout == answers.as_bytes(), "{case}\n{found}");
+            }
+        }
+    }
+}

@@ -8,6 +8,8 @@ use rpostmap::error::ErrorKind;
 use rpostmap::file::store::Store;
 use rpostmap::wire::ByteOrder;
 
+use crate::btree::{is_structure, sample};
+use crate::common::is_ci;
 use crate::fixtures;
 use crate::updates::{Model, Op, Recorder, key, op, order, page_size, value};
 
@@ -258,6 +260,59 @@ fn real_files_are_updated_or_refused_by_version() {
         }
         update.commit(&mut file).unwrap();
         assert_holds(&file, &model);
+    }
+}
+
+/// An update of a damaged file stops before it writes, or writes nothing that was not there or asked
+/// for.
+#[test]
+fn an_update_of_a_damaged_file_makes_no_wrong_answers() {
+    let (model, file) = sample();
+    let structure = (0..file.len()).filter(|at| is_structure(&file, *at));
+    for at in structure.step_by(if is_ci() { 5 } else { 17 }) {
+        for mask in [0x01, 0x08, 0x40, 0xff] {
+            let mut damaged = file.clone();
+            damaged[at] ^= mask;
+            let mut after = model.clone();
+            let Ok(mut update) = BtreeUpdater::new(Store::from_bytes(&*damaged)) else {
+                continue;
+            };
+            let keys: Vec<Vec<u8>> = model.keys().cloned().collect();
+            let mut steps = keys.iter().enumerate().step_by(3);
+            let done = steps.try_for_each(|(at, key)| {
+                if at % 2 == 0 {
+                    after.remove(key);
+                    update.delete(key).map(drop)
+                } else {
+                    let key = [key, &b"+"[..]].concat();
+                    let put = update.put(&key, b"new", OnExisting::Replace);
+                    after.insert(key, b"new".to_vec());
+                    put.map(drop)
+                }
+            });
+            if done.is_err() || update.commit(&mut damaged).is_err() {
+                continue;
+            }
+            let Ok(reader) = BtreeReader::new(Store::from_bytes(damaged)) else {
+                continue;
+            };
+            let is_wrong = |(key, value): &(&Vec<u8>, &Vec<u8>)| {
+                let found = reader.get(key);
+                found.is_ok_and(|found| found.as_deref() != Some(&value[..]))
+            };
+            let wrong = after.iter().filter(is_wrong).count();
+            let (page, byte) = (at / 512, at % 512);
+            assert!(
+                wrong <= 1,
+                "page {page}, byte {byte}, {mask:#x}: {wrong} wrong answers"
+            );
+            // Ends, whatever it finds.
+            for pair in reader.iter().into_iter().flatten() {
+                if pair.is_err() {
+                    break;
+                }
+            }
+        }
     }
 }
 

@@ -171,6 +171,18 @@ impl TreePage {
         self.lens().sum()
     }
 
+    /// The least key on the page that means anything.
+    fn least_key(&self) -> Option<&Vec<u8>> {
+        let pair = self.pairs.first().map(|pair| &pair.key.bytes);
+        pair.or_else(|| self.children.get(1).map(|child| &child.key.bytes))
+    }
+
+    fn greatest_key(&self) -> Option<&Vec<u8>> {
+        let pair = self.pairs.last().map(|pair| &pair.key.bytes);
+        let last = || self.children.last().filter(|_| self.children.len() > 1);
+        pair.or_else(|| last().map(|child| &child.key.bytes))
+    }
+
     /// The child that leads to `key`.
     fn route(&self, key: &[u8]) -> usize {
         let others = self.children.get(1..).unwrap_or_default();
@@ -467,7 +479,7 @@ impl BtreeUpdater {
     /// A page that was loaded.
     fn page(&mut self, number: PageNo) -> Result<&mut TreePage> {
         let page = self.pages.get_mut(&number);
-        page.ok_or_else(|| Error::corrupt_page(number.0, "page is in two places of the tree"))
+        page.ok_or_else(|| in_two_places(number))
     }
 
     fn child(&mut self, number: PageNo, at: usize) -> Result<PageNo> {
@@ -478,25 +490,21 @@ impl BtreeUpdater {
 
     /// Takes a page of the file apart, if that was not done. `path` leads to it.
     fn load(&mut self, number: PageNo, path: &[Step]) -> Result<()> {
-        if self.pages.contains_key(&number) {
+        if let Some(page) = self.pages.get(&number) {
+            let bounds = self.bounds(path);
+            let edges = [page.least_key(), page.greatest_key()];
+            let mut edges = edges.into_iter().flatten();
+            if edges.any(|key| bounds.is_before(key) || bounds.is_behind(key)) {
+                return Err(in_two_places(number));
+            }
             return Ok(());
         }
         if self.freed.contains(number) {
-            let what = "page is in two places of the tree";
-            return Err(Error::corrupt_page(number.0, what));
+            return Err(in_two_places(number));
         }
-        let (mut low, mut high, mut level) = (None, None, None);
-        for step in path {
-            let Some(above) = self.pages.get(&step.page) else {
-                continue;
-            };
-            level = Some(above.level - 1);
-            let key = |at: usize| above.children.get(at).map(|child| &child.key.bytes);
-            if step.child > 0 {
-                low = key(step.child);
-            }
-            high = key(step.child + 1).or(high);
-        }
+        let above = path.last().and_then(|step| self.pages.get(&step.page));
+        let level = above.map(|above| above.level - 1);
+        let bounds = self.bounds(path);
         let look = self.old.look(true)?;
         let node = look.node(number)?;
         if level.is_some_and(|level| level != node.level()) {
@@ -506,23 +514,42 @@ impl BtreeUpdater {
         let mut taken = TreePage::new(node.level());
         taken.changed = false;
         (taken.prev, taken.next) = (node.neighbour(Side::Before)?, node.neighbour(Side::Behind)?);
-        let bounds = Bounds { low, high };
-        let mut dropped = Vec::new();
+        let mut aside = Aside::default();
         if node.is_leaf() {
-            let threshold = self.threshold;
-            let (strays, dropped) = (&mut self.strays, &mut dropped);
             take_pairs(
-                &look, &node, &bounds, threshold, &mut taken, strays, dropped,
+                &look,
+                &node,
+                &bounds,
+                self.threshold,
+                &mut taken,
+                &mut aside,
             )?;
         } else {
             take_children(&look, &node, &bounds, self.threshold, &mut taken)?;
         }
         drop(look);
         self.pages.insert(number, taken);
-        for pair in dropped {
+        self.strays.append(&mut aside.strays);
+        for pair in aside.deleted {
             self.free_pair(&pair)?;
         }
         Ok(())
+    }
+
+    /// What the separators of the pages in `path` say about the page it leads to.
+    fn bounds(&self, path: &[Step]) -> Bounds<'_> {
+        let (mut low, mut high) = (None, None);
+        for step in path {
+            let Some(above) = self.pages.get(&step.page) else {
+                continue;
+            };
+            let key = |at: usize| above.children.get(at).map(|child| &child.key.bytes);
+            if step.child > 0 {
+                low = key(step.child);
+            }
+            high = key(step.child + 1).or(high);
+        }
+        Bounds { low, high }
     }
 
     /// Overflow pages for a key or value that is too long for a page.
@@ -584,11 +611,10 @@ impl BtreeUpdater {
     fn free_tree_page(&mut self, number: PageNo) -> Result<TreePage> {
         let page = self.pages.remove(&number);
         if !self.pager.is_new(number) && !self.freed.insert(number) {
-            let what = "page is in two places of the tree";
-            return Err(Error::corrupt_page(number.0, what));
+            return Err(in_two_places(number));
         }
         self.pager.free(number);
-        page.ok_or_else(|| Error::corrupt_page(number.0, "page is in two places of the tree"))
+        page.ok_or_else(|| in_two_places(number))
     }
 
     /// The leaf next to the one that `path` leads to, loaded.
@@ -817,34 +843,58 @@ impl Bounds<'_> {
         self.high.is_some_and(|high| *key >= **high)
     }
 
-    fn check_low(&self, key: &[u8], number: PageNo) -> Result<()> {
-        if self.low.is_some_and(|low| *key < **low) {
-            return Err(misplaced(number));
-        }
-        Ok(())
+    /// Whether a key is before the page, where no interruption leaves one.
+    fn is_before(&self, key: &[u8]) -> bool {
+        self.low.is_some_and(|low| *key < **low)
     }
+
+    /// Whether a key of `node` is behind the page. If the tree leads to the page from there too, it
+    /// is in two places.
+    fn is_left_over(&self, look: &Look<'_>, node: &Node<'_>, key: &[u8]) -> Result<bool> {
+        if self.is_before(key) {
+            return Err(misplaced(node.number()));
+        }
+        if !self.is_behind(key) {
+            return Ok(false);
+        }
+        if look.leads_to(key, node.level(), node.number())? {
+            return Err(in_two_places(node.number()));
+        }
+        Ok(true)
+    }
+}
+
+fn in_two_places(number: PageNo) -> Error {
+    Error::corrupt_page(number.0, "page is in two places of the tree")
 }
 
 fn misplaced(number: PageNo) -> Error {
     Error::corrupt_page(number.0, "keys do not belong where the tree leads to them")
 }
 
-/// Takes the pairs of a leaf apart, without what an interrupted update left over. `strays` gets the
-/// pairs that do not belong there and are nowhere else, `dropped` those marked as deleted.
+/// Pairs of a leaf that do not stay there.
+#[derive(Default)]
+struct Aside {
+    /// They do not belong there and are nowhere else.
+    strays: Vec<Pair>,
+    /// They are marked as deleted.
+    deleted: Vec<Pair>,
+}
+
+/// Takes the pairs of a leaf apart, without those that are elsewhere too: an interrupted update
+/// left them over.
 fn take_pairs(
     look: &Look<'_>,
     node: &Node<'_>,
     bounds: &Bounds<'_>,
     threshold: usize,
     taken: &mut TreePage,
-    strays: &mut Vec<Pair>,
-    dropped: &mut Vec<Pair>,
+    aside: &mut Aside,
 ) -> Result<()> {
     let number = node.number();
     for at in 0..node.len() {
         let key = take_key(look, node, at, threshold)?;
-        bounds.check_low(&key.bytes, number)?;
-        let is_behind = bounds.is_behind(&key.bytes);
+        let is_behind = bounds.is_left_over(look, node, &key.bytes)?;
         if is_behind && look.is_elsewhere(&key.bytes, number)? {
             taken.changed = true;
             continue;
@@ -863,7 +913,11 @@ fn take_pairs(
         };
         if deleted || is_behind {
             taken.changed = true;
-            let list = if deleted { &mut *dropped } else { &mut *strays };
+            let list = if deleted {
+                &mut aside.deleted
+            } else {
+                &mut aside.strays
+            };
             list.push(Pair { key, value });
         } else {
             taken.pairs.push(Pair { key, value });
@@ -894,8 +948,7 @@ fn take_children(
             continue;
         }
         let key = take_key(look, node, at, threshold)?;
-        bounds.check_low(&key.bytes, number)?;
-        if bounds.is_behind(&key.bytes) {
+        if bounds.is_left_over(look, node, &key.bytes)? {
             if !look.leads_to(&key.bytes, node.level() - 1, page)? {
                 return Err(misplaced(number));
             }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -406,11 +406,13 @@ fn snapshot(file: &File, path: &Path) -> Result<(Bytes, Metadata)> {
 ///
 /// A writer that takes no lock may change the length under our hands, and files of some file
 /// systems (procfs) claim to be empty: so what counts is what can be read, up to a limit.
-fn read_all(file: &File, len: u64) -> io::Result<Vec<u8>> {
+fn read_all(mut file: &File, len: u64) -> io::Result<Vec<u8>> {
     let limit = len.saturating_mul(2).saturating_add(1 << 20);
     let mut bytes = Vec::new();
     // One byte more, so that the end is seen without growing. Failure is an error, not an abort.
     bytes.try_reserve_exact(usize::try_from(len).unwrap_or(usize::MAX).saturating_add(1))?;
+    // A duplicate of the descriptor may have read it before, and shares the position.
+    file.rewind()?;
     file.take(limit).read_to_end(&mut bytes)?;
     if bytes.len() as u64 == limit {
         let text = "the file grows while it is read";
@@ -576,6 +578,18 @@ mod tests {
         let store = Store::open(Path::new("/proc/self/status"), StoreMode::MEMORY).unwrap();
         assert_eq!(store.state().unwrap().len, 0);
         assert!(!store.session().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_locked_file_is_read_from_its_start_each_time() {
+        let dir = TestDir::new();
+        let path = dir.write("t", "0123456789");
+        let file = File::open(&path).unwrap();
+        for _ in 0..2 {
+            let store =
+                Store::of_locked(file.try_clone().unwrap(), &path, StoreMode::MEMORY).unwrap();
+            assert_eq!(store.session().unwrap().len(), 10);
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! the tests themselves are tested against the original. Another build of ours can be tested too,
 //! if its file is called `rpostmap`.
 
+pub(crate) mod updating;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Display};
 use std::fs::{self, File, FileTimes, Permissions};

@@ -10,6 +10,7 @@ mod oracle;
 
 mod concurrent;
 mod interleaved;
+mod interrupted;
 mod modes;
 mod password;
 mod stories;

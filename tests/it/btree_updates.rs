@@ -10,8 +10,9 @@ use rpostmap::wire::ByteOrder;
 
 use crate::btree::{is_structure, sample};
 use crate::common::is_ci;
+use crate::common::updating::{Model, Op, Recorder};
 use crate::fixtures;
-use crate::updates::{Model, Op, Recorder, key, op, order, page_size, value};
+use crate::updates::{key, op, order, page_size, value};
 
 fn build(model: &Model, page_size: PageSize, order: ByteOrder) -> Vec<u8> {
     let mut entries = Entries::new();

@@ -14,6 +14,7 @@
 //! | [`item`] | what an index entry points at |
 //! | `overflow` | chains of pages that hold one long key or value |
 //! | `duplicate` | several values under one key, which Postfix never writes |
+//! | [`verify`] | walk everything once, list every defect |
 //! | [`hash`] | the hash access method: function, buckets, reader, builder |
 //! | [`btree`] | the btree access method: pages of the tree, reader, builder, updater |
 //!
@@ -35,6 +36,7 @@ mod overflow;
 pub mod page;
 mod page_buf;
 pub(crate) mod pager;
+pub mod verify;
 mod writer;
 
 use std::fmt;

@@ -193,6 +193,26 @@ impl<'a> Pages<'a> {
         self.any_page(number)
     }
 
+    /// A page as it lies in the file, nothing about it checked; `None` behind the file's end.
+    pub(crate) fn unchecked(&self, number: PageNo) -> Result<Option<Page<'a>>> {
+        Pages::unchecked_in(&self.session, self.format, number)
+    }
+
+    /// As [`Pages::unchecked`], for a session of which little is known yet.
+    pub(crate) fn unchecked_in(
+        session: &Session<'a>,
+        format: PageFormat,
+        number: PageNo,
+    ) -> Result<Option<Page<'a>>> {
+        let size = format.size.bytes();
+        let bytes = session.read(u64::from(number.0) * size as u64, size)?;
+        Ok(bytes.map(|bytes| Page {
+            bytes,
+            number,
+            format,
+        }))
+    }
+
     /// As [`Pages::page_or_blank`], also for pages that the meta page does not know of.
     pub(crate) fn any_page(&self, number: PageNo) -> Result<Option<Page<'a>>> {
         let size = self.format.size.bytes();
@@ -210,7 +230,7 @@ impl<'a> Pages<'a> {
         };
         let own = page.u32(PGNO_OFFSET)?;
         if own != number.0 {
-            if own == 0 && page.bytes.iter().all(|&byte| byte == 0) {
+            if own == 0 && page.is_blank() {
                 return Ok(None);
             }
             let what = format!("page carries the number {own}");
@@ -364,9 +384,26 @@ impl<'a> Page<'a> {
         Error::corrupt_page(self.number.0, format!("no number fits at offset {offset}"))
     }
 
+    /// The number the page carries; its own, unless it was read unchecked.
+    pub(crate) fn stated_number(&self) -> Result<PageNo> {
+        self.u32(PGNO_OFFSET).map(PageNo)
+    }
+
+    /// Whether there is nothing on it but zeros.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.bytes.iter().all(|&byte| byte == 0)
+    }
+
+    /// Whether the checksum is right, or none is kept.
+    pub(crate) fn has_right_sum(&self) -> Result<bool> {
+        if !self.format.checksum {
+            return Ok(true);
+        }
+        Ok(checksum(&self.bytes, CHECKSUM_OFFSET) == self.u32(CHECKSUM_OFFSET)?)
+    }
+
     fn check_sum(&self) -> Result<()> {
-        let stored = self.u32(CHECKSUM_OFFSET)?;
-        if checksum(&self.bytes, CHECKSUM_OFFSET) != stored {
+        if !self.has_right_sum()? {
             return Err(Error::corrupt_page(self.number.0, "checksum is wrong"));
         }
         Ok(())

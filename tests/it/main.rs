@@ -19,3 +19,4 @@ mod replace;
 mod replay;
 mod stores;
 mod updates;
+mod verify;

@@ -15,21 +15,21 @@ pub(crate) const FILL_FACTOR_OFFSET: usize = LOW_MASK_OFFSET + 4;
 pub(crate) const ELEMENT_COUNT_OFFSET: usize = FILL_FACTOR_OFFSET + 4;
 pub(crate) const CHARKEY_OFFSET: usize = ELEMENT_COUNT_OFFSET + 4;
 pub(crate) const SPARES_OFFSET: usize = CHARKEY_OFFSET + 4;
-const BLOB_OFFSET: usize = SPARES_OFFSET + 4 * GROUP_COUNT;
+pub(super) const BLOB_OFFSET: usize = SPARES_OFFSET + 4 * GROUP_COUNT;
 
 /// The version of hash files that this crate writes, as Berkeley DB 4.6 to 5.3 do.
 pub(crate) const HASH_VERSION: u32 = 9;
 /// Page type of a hash meta page.
 pub(crate) const HASH_META_TYPE: u8 = 8;
 
-const HASH_FLAG_DUP: u32 = 0x01;
-const HASH_FLAG_SUBDB: u32 = 0x02;
-const HASH_FLAG_DUPSORT: u32 = 0x04;
+pub(super) const HASH_FLAG_DUP: u32 = 0x01;
+pub(super) const HASH_FLAG_SUBDB: u32 = 0x02;
+pub(super) const HASH_FLAG_DUPSORT: u32 = 0x04;
 
 /// The most that the element counter of a hash file may say.
-const ELEMENT_COUNT_MAX: u32 = 0x8000_0000;
+pub(crate) const ELEMENT_COUNT_MAX: u32 = 0x8000_0000;
 
-const HASH: Method = Method {
+pub(super) const HASH: Method = Method {
     kind: AccessMethod::Hash,
     name: "hash",
     meta_type: HASH_META_TYPE,

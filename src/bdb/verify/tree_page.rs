@@ -1,0 +1,229 @@
+//! One page of a tree: its index, its items, and that they fill the page.
+
+use std::borrow::Cow;
+
+use crate::bdb::PageNo;
+use crate::bdb::item::{LeafItem, OffPage};
+use crate::bdb::page::{Page, PageKind};
+use crate::bdb::verify::walk::Walk;
+use crate::bdb::verify::{Invariant, Severity};
+use crate::error::Result;
+use crate::wire::ByteOrder;
+
+/// Items begin at multiples of this, and their lengths are rounded up to it.
+const ALIGNMENT: usize = 4;
+/// Length of a leaf item that refers to other pages, and of an internal item before its key.
+const REFERENCE_LEN: usize = 12;
+/// Length of a leaf item before its bytes.
+const LEAF_HEADER_LEN: usize = 3;
+/// Length of the entries of internal pages of unsorted duplicates.
+const RECNO_INTERNAL_LEN: usize = 8;
+/// Type of an internal item with its key on the page, and elsewhere.
+const KEY_ON_PAGE: u8 = 1;
+const KEY_OFF_PAGE: u8 = 3;
+/// Bit of the type that means nothing on internal pages.
+const DELETED: u8 = 0x80;
+
+/// What an entry says.
+pub(super) enum Body<'a> {
+    Bytes(Cow<'a, [u8]>),
+    OffPage(OffPage),
+    Duplicates(PageNo),
+    /// Nothing: it only leads to a child.
+    Nothing,
+}
+
+/// An index entry of a page of a tree.
+pub(super) struct Entry<'a> {
+    pub(super) slot: usize,
+    pub(super) offset: usize,
+    pub(super) body: Body<'a>,
+    /// On internal pages.
+    pub(super) child: PageNo,
+    deleted: bool,
+    stored_len: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// Checks a page of a tree and returns its entries, as many as are well-formed. Says whether
+    /// that is all of them.
+    pub(super) fn tree_page(&mut self, page: &Page<'a>) -> Result<(Vec<Entry<'a>>, bool)> {
+        let number = page.number().0;
+        let Ok(index) = page.index() else {
+            let what = format!("index of {} entries runs off the page", page.entry_count()?);
+            self.defects.page(Invariant::P3, number, what);
+            return Ok((Vec::new(), false));
+        };
+        let (order, kind) = (self.format().order, page.kind());
+        let lowest = page.lowest_item()?;
+        let size = self.format().size.bytes();
+        let mut entries: Vec<Entry<'a>> = Vec::with_capacity(index.len() / 2);
+        let mut complete = true;
+        for slot in 0..index.len() / 2 {
+            let offset = usize::from(order.u16(index, 2 * slot).unwrap_or(0));
+            if offset < lowest || offset >= size || offset % ALIGNMENT != 0 {
+                let what = format!("item begins at {offset}");
+                self.defects.slot(Invariant::P3, number, slot, what);
+                complete = false;
+                continue;
+            }
+            match parse(page, slot, offset, kind, order) {
+                Ok(entry) if offset + entry.stored_len > size => {
+                    let what = "item runs off the page";
+                    self.defects.slot(Invariant::P3, number, slot, what);
+                    complete = false;
+                }
+                Ok(entry) => {
+                    if entry.deleted {
+                        let what = "item is marked as deleted";
+                        self.defects.slot(Invariant::B8, number, slot, what);
+                    }
+                    entries.push(entry);
+                }
+                Err((rule, what)) => {
+                    self.defects.slot(rule, number, slot, what);
+                    complete = false;
+                }
+            }
+        }
+        if complete {
+            self.cover(page, &entries)?;
+        }
+        Ok((entries, complete))
+    }
+
+    /// That the items fill the page from the lowest to its end.
+    fn cover(&mut self, page: &Page<'_>, entries: &[Entry<'_>]) -> Result<()> {
+        let number = page.number().0;
+        let size = self.format().size.bytes();
+        let mut ranges = Vec::with_capacity(entries.len());
+        let mut last_key = None;
+        for entry in entries {
+            // Values of one key share the key's item.
+            let is_key = page.kind() == PageKind::BtreeLeaf && entry.slot % 2 == 0;
+            if self.duplicates && is_key && last_key.replace(entry.offset) == Some(entry.offset) {
+                continue;
+            }
+            ranges.push((entry.offset, entry.offset + entry.stored_len));
+        }
+        ranges.sort_unstable();
+        let lowest = ranges.first().map_or(size, |range| range.0);
+        let stated = page.items_offset()?;
+        let expected = match ranges.first() {
+            Some(range) => u16::try_from(range.0).unwrap_or(0),
+            None => page.format().empty_items_offset(),
+        };
+        if stated != expected {
+            let what = format!("items are said to begin at {stated}, but begin at {lowest}");
+            self.defects.page(Invariant::P4, number, what);
+        }
+        if page.kind() == PageKind::BtreeLeaf {
+            self.statistics.used_bytes += (2 * entries.len() + size - lowest) as u64;
+        }
+        let mut end = lowest;
+        for (start, behind) in ranges.iter().copied().chain([(size, size)]) {
+            if start != end {
+                let what = if start > end {
+                    format!("no item covers the bytes from {end} to {start}")
+                } else {
+                    format!("two items cover the bytes from {start} to {end}")
+                };
+                self.defects.page(Invariant::P7, number, what);
+                break;
+            }
+            end = behind;
+        }
+        Ok(())
+    }
+
+    /// Warns of an item that should be on overflow pages.
+    pub(super) fn check_tree_len(&mut self, page: u32, entry: &Entry<'_>, most: usize) {
+        if let Body::Bytes(bytes) = &entry.body
+            && bytes.len() > most
+        {
+            let what = format!(
+                "item of {} bytes lies on the page, the most is {most}",
+                bytes.len()
+            );
+            let slot = u16::try_from(entry.slot).ok();
+            let (rule, severity) = (Invariant::P6, Severity::Warning);
+            self.defects.add(rule, severity, Some(page), slot, what);
+        }
+    }
+}
+
+/// The item at `offset`, or which rule it breaks and how.
+fn parse<'a>(
+    page: &Page<'a>,
+    slot: usize,
+    offset: usize,
+    kind: PageKind,
+    order: ByteOrder,
+) -> Result<Entry<'a>, (Invariant, String)> {
+    let cut_short = || (Invariant::P3, "item runs off the page".to_string());
+    let item = page.bytes().get(offset..).ok_or_else(cut_short)?;
+    let slice = |start: usize, len: usize| {
+        let start = offset + start;
+        page.slice(start..start + len).map_err(|_| cut_short())
+    };
+    let entry = |body, child, deleted, stored_len: usize| Entry {
+        slot,
+        offset,
+        body,
+        child,
+        deleted,
+        stored_len: stored_len.next_multiple_of(ALIGNMENT),
+    };
+    match kind {
+        PageKind::RecnoInternal => {
+            let child = order.u32(item, 0).ok_or_else(cut_short)?;
+            Ok(entry(
+                Body::Nothing,
+                PageNo(child),
+                false,
+                RECNO_INTERNAL_LEN,
+            ))
+        }
+        PageKind::BtreeInternal => {
+            let len = usize::from(order.u16(item, 0).ok_or_else(cut_short)?);
+            let item_type = item.get(2).copied().ok_or_else(cut_short)?;
+            let child = PageNo(order.u32(item, 4).ok_or_else(cut_short)?);
+            let key = slice(REFERENCE_LEN, len)?;
+            let body = match item_type & !DELETED {
+                KEY_ON_PAGE => Body::Bytes(key),
+                KEY_OFF_PAGE if len == REFERENCE_LEN => Body::OffPage(OffPage {
+                    first: PageNo(order.u32(&key, 4).ok_or_else(cut_short)?),
+                    len: order.u32(&key, 8).ok_or_else(cut_short)?,
+                }),
+                KEY_OFF_PAGE => {
+                    let what = format!("off-page key of {len} bytes, not {REFERENCE_LEN}");
+                    return Err((Invariant::P5, what));
+                }
+                other => return Err((Invariant::P5, format!("no such item type: {other}"))),
+            };
+            Ok(entry(body, child, false, REFERENCE_LEN + len))
+        }
+        _ => {
+            let (parsed, deleted) = LeafItem::parse(item, order).map_err(|what| {
+                let known = item
+                    .get(2)
+                    .is_some_and(|kind| matches!(kind & !DELETED, 1..=3));
+                let rule = if known || item.len() < LEAF_HEADER_LEN {
+                    Invariant::P3
+                } else {
+                    Invariant::P5
+                };
+                (rule, what)
+            })?;
+            let (body, stored_len) = match parsed {
+                LeafItem::OnPage(bytes) => (
+                    Body::Bytes(slice(LEAF_HEADER_LEN, bytes.len())?),
+                    LEAF_HEADER_LEN + bytes.len(),
+                ),
+                LeafItem::OffPage(item) => (Body::OffPage(item), REFERENCE_LEN),
+                LeafItem::OffPageDuplicates(root) => (Body::Duplicates(root), REFERENCE_LEN),
+            };
+            Ok(entry(body, PageNo::NONE, deleted, stored_len))
+        }
+    }
+}

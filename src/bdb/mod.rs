@@ -15,6 +15,7 @@
 //! | `overflow` | chains of pages that hold one long key or value |
 //! | `duplicate` | several values under one key, which Postfix never writes |
 //! | [`verify`] | walk everything once, list every defect |
+//! | [`salvage`] | every plausible pair of a damaged file |
 //! | [`hash`] | the hash access method: function, buckets, reader, builder |
 //! | [`btree`] | the btree access method: pages of the tree, reader, builder, updater |
 //!
@@ -36,6 +37,7 @@ mod overflow;
 pub mod page;
 mod page_buf;
 pub(crate) mod pager;
+pub mod salvage;
 pub mod verify;
 mod writer;
 

@@ -18,5 +18,6 @@ mod model;
 mod replace;
 mod replay;
 mod stores;
+mod salvage;
 mod updates;
 mod verify;

@@ -1,0 +1,261 @@
+//! The pairs of one page, as many as are well-formed.
+
+use std::rc::Rc;
+
+use crate::bdb::PageNo;
+use crate::bdb::duplicate::{self, Walk};
+use crate::bdb::item::{HashItem, LeafItem, OffPage};
+use crate::bdb::page::{Page, PageKind, PageSet, Pages};
+use crate::error::Result;
+
+/// A pair, its long parts not yet read.
+pub(super) struct Found {
+    /// The index entry of the key.
+    pub(super) slot: u16,
+    pub(super) key: Key,
+    pub(super) values: Vec<Value>,
+    pub(super) deleted: bool,
+}
+
+pub(super) enum Key {
+    Bytes(Vec<u8>),
+    OffPage(OffPage),
+}
+
+pub(super) enum Value {
+    Bytes(Vec<u8>),
+    OffPage(OffPage),
+    /// The root of a tree of values.
+    Tree(PageNo),
+}
+
+type Lost<'l> = dyn FnMut(Option<u16>, String) + 'l;
+
+/// The pairs of a page that holds or held pairs; what gives none is told to `lost`.
+pub(super) fn pairs(page: &Page<'_>, deleted: bool, lost: &mut Lost<'_>) -> Vec<Found> {
+    match page.kind() {
+        PageKind::BtreeLeaf => leaf_pairs(page, stated_count(page, lost), deleted, false, lost),
+        PageKind::Free => deleted_pairs(page),
+        _ => hash_pairs(page, stated_count(page, lost), lost),
+    }
+}
+
+/// The number of index entries, or as many as fit.
+fn stated_count(page: &Page<'_>, lost: &mut Lost<'_>) -> usize {
+    let count = page.entry_count().map_or(0, usize::from);
+    let most = page.format().room() / 2;
+    if count > most {
+        lost(None, format!("index of {count} entries runs off the page"));
+    }
+    count.min(most)
+}
+
+fn offset(page: &Page<'_>, slot: usize) -> usize {
+    let at = page.format().header_len() + 2 * slot;
+    page.u16(at).map_or(0, usize::from)
+}
+
+fn hash_pairs(page: &Page<'_>, count: usize, lost: &mut Lost<'_>) -> Vec<Found> {
+    let order = page.format().order;
+    let size = page.format().size.bytes();
+    let stated_end = page.format().header_len() + 2 * count;
+    if !count.is_multiple_of(2) {
+        lost(None, format!("index has {count} entries"));
+    }
+    let mut found = Vec::new();
+    for slot in (0..count.saturating_sub(1)).step_by(2) {
+        let end = match slot {
+            0 => size,
+            _ => offset(page, slot - 1),
+        };
+        let (key, value) = (offset(page, slot), offset(page, slot + 1));
+        let number = u16::try_from(slot).unwrap_or(u16::MAX);
+        if value < stated_end || value >= key || key >= end || end > size {
+            let what = format!("items from {value} and {key} to {end} cannot be");
+            lost(Some(number), what);
+            continue;
+        }
+        let item = |start, end| {
+            let bytes = page.bytes().get(start..end).unwrap_or_default();
+            HashItem::parse(bytes, order)
+        };
+        let key = match item(key, end) {
+            Ok(HashItem::OnPage(bytes)) => Key::Bytes(bytes.to_vec()),
+            Ok(HashItem::OffPage(item)) => Key::OffPage(item),
+            Ok(_) => {
+                lost(Some(number), "key is a set of duplicates".into());
+                continue;
+            }
+            Err(what) => {
+                lost(Some(number), what);
+                continue;
+            }
+        };
+        let key_start = offset(page, slot);
+        let mut values = Vec::new();
+        match item(value, key_start) {
+            Ok(HashItem::OnPage(bytes)) => values.push(Value::Bytes(bytes.to_vec())),
+            Ok(HashItem::OffPage(item)) => values.push(Value::OffPage(item)),
+            Ok(HashItem::OffPageDuplicates(root)) => values.push(Value::Tree(root)),
+            Ok(HashItem::Duplicates(bytes)) => {
+                let walked = duplicate::on_page(bytes, order, |value| {
+                    values.push(Value::Bytes(value.to_vec()));
+                    Walk::On
+                });
+                if let Err(what) = walked {
+                    lost(Some(number + 1), what);
+                }
+            }
+            Err(what) => lost(Some(number + 1), what),
+        }
+        if !values.is_empty() {
+            found.push(Found {
+                slot: number,
+                key,
+                values,
+                deleted: false,
+            });
+        }
+    }
+    found
+}
+
+fn leaf_pairs(
+    page: &Page<'_>,
+    count: usize,
+    deleted: bool,
+    all_deleted: bool,
+    lost: &mut Lost<'_>,
+) -> Vec<Found> {
+    let order = page.format().order;
+    let lowest = page.format().header_len() + 2 * count;
+    if !count.is_multiple_of(2) {
+        lost(None, format!("index has {count} entries"));
+    }
+    let item = |slot| {
+        let start = offset(page, slot);
+        if start < lowest || !start.is_multiple_of(4) {
+            return Err(format!("item begins at {start}"));
+        }
+        let bytes = page.bytes().get(start..).unwrap_or_default();
+        LeafItem::parse(bytes, order)
+    };
+    let mut found: Vec<Found> = Vec::new();
+    let mut last_key = None;
+    for slot in (0..count.saturating_sub(1)).step_by(2) {
+        let number = u16::try_from(slot).unwrap_or(u16::MAX);
+        let (key, value) = match (item(slot), item(slot + 1)) {
+            (Ok((key, _)), Ok(value)) => (key, value),
+            (Err(what), _) => {
+                lost(Some(number), what);
+                continue;
+            }
+            (_, Err(what)) => {
+                lost(Some(number + 1), what);
+                continue;
+            }
+        };
+        let (value, is_deleted) = value;
+        if is_deleted && !deleted {
+            continue;
+        }
+        let is_deleted = is_deleted || all_deleted;
+        let value = match value {
+            LeafItem::OnPage(bytes) => Value::Bytes(bytes.to_vec()),
+            LeafItem::OffPage(item) => Value::OffPage(item),
+            LeafItem::OffPageDuplicates(root) => Value::Tree(root),
+        };
+        // Several values of a key share the item of the key.
+        let again = last_key.replace((offset(page, slot), is_deleted));
+        if again == last_key
+            && let Some(last) = found.last_mut()
+        {
+            last.values.push(value);
+            continue;
+        }
+        let key = match key {
+            LeafItem::OnPage(bytes) => Key::Bytes(bytes.to_vec()),
+            LeafItem::OffPage(item) => Key::OffPage(item),
+            LeafItem::OffPageDuplicates(_) => {
+                lost(Some(number), "key is a set of duplicates".into());
+                last_key = None;
+                continue;
+            }
+        };
+        found.push(Found {
+            slot: number,
+            key,
+            values: vec![value],
+            deleted: is_deleted,
+        });
+    }
+    found
+}
+
+/// What a free page held. Berkeley DB sets its count of entries to 0 and leaves the rest, so the
+/// index is as long as it makes sense.
+fn deleted_pairs(page: &Page<'_>) -> Vec<Found> {
+    let size = page.format().size.bytes();
+    let header_len = page.format().header_len();
+    let mut count = 0;
+    let mut end = size;
+    loop {
+        let start = offset(page, count);
+        if start >= end || start < header_len + 2 * (count + 1) {
+            break;
+        }
+        end = start;
+        count += 1;
+    }
+    let mut ignore = |_: Option<u16>, _: String| {};
+    let mut found = hash_pairs(page, count - count % 2, &mut ignore);
+    if found.is_empty() {
+        // Items of leaves lie in any order.
+        let mut count = 0;
+        let mut lowest = size;
+        while header_len + 2 * (count + 1) <= lowest {
+            let start = offset(page, count);
+            if start == 0 || !start.is_multiple_of(4) || start >= size {
+                break;
+            }
+            lowest = lowest.min(start);
+            count += 1;
+        }
+        found = leaf_pairs(page, count - count % 2, true, true, &mut ignore);
+    }
+    for pair in &mut found {
+        pair.deleted = true;
+    }
+    found
+}
+
+/// The long separators of an internal page.
+pub(super) fn separators(page: &Page<'_>) -> Vec<OffPage> {
+    let order = page.format().order;
+    let count = page.entry_count().map_or(0, usize::from);
+    let count = count.min(page.format().room() / 2);
+    let separator = |slot| {
+        let item = page.bytes().get(offset(page, slot) + 8..)?;
+        // Behind child and record count the key has the form of a leaf item.
+        let kind = page.bytes().get(offset(page, slot) + 2)?;
+        let key = item.get(4..)?;
+        (kind & 0x7f == 3).then_some(OffPage {
+            first: PageNo(order.u32(key, 4)?),
+            len: order.u32(key, 8)?,
+        })
+    };
+    (0..count).filter_map(separator).collect()
+}
+
+/// The values of a tree, as far as it can be read.
+pub(super) fn tree(
+    pages: &Pages<'_>,
+    root: PageNo,
+    seen: &mut PageSet,
+    values: &mut Vec<Rc<[u8]>>,
+) -> Result<()> {
+    duplicate::off_page(pages, root, Some(seen), |value| {
+        values.push(Rc::from(value));
+        Walk::On
+    })
+}

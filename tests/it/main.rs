@@ -17,7 +17,7 @@ mod laws;
 mod model;
 mod replace;
 mod replay;
-mod stores;
 mod salvage;
+mod stores;
 mod updates;
 mod verify;

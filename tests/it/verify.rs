@@ -6,6 +6,7 @@ use std::fs;
 use proptest::prelude::*;
 use rpostmap::bdb::OnExisting;
 use rpostmap::bdb::PageSize;
+use rpostmap::bdb::btree::{BtreeBuilder, BtreeReader};
 use rpostmap::bdb::hash::{HashBuilder, HashReader, HashUpdater};
 use rpostmap::bdb::verify::{Report, verify};
 use rpostmap::entries::Entries;
@@ -78,6 +79,17 @@ fn what_we_build_has_not_even_a_warning() {
                 assert!(report.defects.is_empty(), "{size}: {:?}", report.defects);
                 let statistics = report.statistics.expect("statistics");
                 assert_eq!(statistics.entries, count as u64);
+
+                let mut file = Vec::new();
+                BtreeBuilder::new()
+                    .page_size(PageSize::new(u32::try_from(size).unwrap()).unwrap())
+                    .byte_order(order)
+                    .build(&entries, &mut file)
+                    .expect("build");
+                let report = check(&file);
+                assert!(report.defects.is_empty(), "{size}: {:?}", report.defects);
+                let statistics = report.statistics.expect("statistics");
+                assert_eq!(statistics.entries, count as u64);
             }
         }
     }
@@ -121,7 +133,7 @@ proptest! {
 
     #[test]
     fn a_file_that_is_called_clean_can_be_listed(
-        fixture in 0..4usize,
+        fixture in 0..7usize,
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
     ) {
         let name = [
@@ -129,6 +141,9 @@ proptest! {
             "libdb-4.5-hash-512-be",
             "libdb-4.0-hash-512-le",
             "libdb-5.3-hash-checksum-4096-le",
+            "libdb-5.3-btree-512-le",
+            "libdb-4.0-btree-4096-be",
+            "libdb-3.0-btree-4096-le",
         ][fixture];
         let mut file = fs::read(package_file("tests/data/bdb").join(format!("{name}.db"))).unwrap();
         for (at, byte) in damage {
@@ -136,9 +151,11 @@ proptest! {
             file[at] = byte;
         }
         if check(&file).is_clean() {
-            let reader = HashReader::new(Store::from_bytes(file)).unwrap();
-            for pair in reader.iter().unwrap() {
-                pair.unwrap();
+            let store = Store::from_bytes(file);
+            if name.contains("-hash-") {
+                HashReader::new(store).unwrap().iter().unwrap().for_each(|pair| drop(pair.unwrap()));
+            } else {
+                BtreeReader::new(store).unwrap().iter().unwrap().for_each(|pair| drop(pair.unwrap()));
             }
         }
     }

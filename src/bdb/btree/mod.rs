@@ -17,6 +17,7 @@ mod sort;
 pub mod updater;
 
 use crate::bdb::page::PageFormat;
+pub(crate) use node::LEAF_LEVEL;
 
 pub use builder::BtreeBuilder;
 pub use reader::BtreeReader;

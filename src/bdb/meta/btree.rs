@@ -26,14 +26,14 @@ pub(crate) const ROOT: PageNo = PageNo(1);
 /// How records are padded in files that are numbered; Berkeley DB writes it into every file.
 pub(crate) const RECORD_PAD: u32 = 0x20;
 
-const FLAG_DUP: u32 = 0x01;
-const FLAG_RECNO: u32 = 0x02;
-const FLAG_RECNUM: u32 = 0x04;
-const FLAG_SUBDB: u32 = 0x20;
-const FLAG_DUPSORT: u32 = 0x40;
-const FLAG_COMPRESS: u32 = 0x80;
+pub(super) const FLAG_DUP: u32 = 0x01;
+pub(super) const FLAG_RECNO: u32 = 0x02;
+pub(super) const FLAG_RECNUM: u32 = 0x04;
+pub(super) const FLAG_SUBDB: u32 = 0x20;
+pub(super) const FLAG_DUPSORT: u32 = 0x40;
+pub(super) const FLAG_COMPRESS: u32 = 0x80;
 
-const BTREE: Method = Method {
+pub(super) const BTREE: Method = Method {
     kind: AccessMethod::Btree,
     name: "btree",
     meta_type: BTREE_META_TYPE,

@@ -3,6 +3,9 @@
 
 use std::borrow::Cow;
 
+use super::btree::{
+    BTREE, FLAG_COMPRESS, FLAG_DUP, FLAG_DUPSORT, FLAG_RECNO, FLAG_RECNUM, FLAG_SUBDB,
+};
 use super::hash::{HASH, HASH_FLAG_DUP, HASH_FLAG_DUPSORT, HASH_FLAG_SUBDB};
 use super::{
     AccessMethod, BLOB_FIELD_COUNT, BLOB_VERSION, ENCRYPTION_OFFSET, FLAGS_OFFSET, Identity,
@@ -12,28 +15,6 @@ use super::{
 };
 use crate::bdb::PageSize;
 use crate::bdb::page::{PGNO_OFFSET, checksum};
-
-// The btree part, versions 8 and later.
-pub(crate) const MIN_KEYS_OFFSET: usize = METHOD_OFFSET + 4;
-pub(crate) const RECORD_LEN_OFFSET: usize = MIN_KEYS_OFFSET + 4;
-pub(crate) const ROOT_OFFSET: usize = RECORD_LEN_OFFSET + 8;
-const BTREE_BLOB_OFFSET: usize = ROOT_OFFSET + 4;
-
-const BTREE_FLAG_DUP: u32 = 0x01;
-const BTREE_FLAG_RECNO: u32 = 0x02;
-const BTREE_FLAG_RECNUM: u32 = 0x04;
-const BTREE_FLAG_SUBDB: u32 = 0x20;
-const BTREE_FLAG_DUPSORT: u32 = 0x40;
-const BTREE_FLAG_COMPRESS: u32 = 0x80;
-
-const BTREE: Method = Method {
-    kind: AccessMethod::Btree,
-    name: "btree",
-    meta_type: 9,
-    oldest: 7,
-    last_page_kept: 9,
-    blob_offset: BTREE_BLOB_OFFSET,
-};
 
 /// The first bytes of a file that says it is a hash or btree file.
 pub(crate) struct RawMeta<'a> {
@@ -101,7 +82,7 @@ impl<'a> RawMeta<'a> {
     pub(crate) fn duplicates(&self) -> bool {
         let flags = match self.identity.method {
             AccessMethod::Hash => HASH_FLAG_DUP | HASH_FLAG_DUPSORT,
-            AccessMethod::Btree => BTREE_FLAG_DUP | BTREE_FLAG_DUPSORT,
+            AccessMethod::Btree => FLAG_DUP | FLAG_DUPSORT,
         };
         self.flags() & flags != 0
     }
@@ -134,15 +115,10 @@ impl<'a> RawMeta<'a> {
                 HASH_FLAG_DUP | HASH_FLAG_DUPSORT | HASH_FLAG_SUBDB
             }
             AccessMethod::Btree => {
-                refuse(flags & BTREE_FLAG_SUBDB != 0, "several databases");
-                refuse(flags & BTREE_FLAG_RECNO != 0, "numbered records");
-                refuse(flags & BTREE_FLAG_COMPRESS != 0, "compression");
-                BTREE_FLAG_DUP
-                    | BTREE_FLAG_DUPSORT
-                    | BTREE_FLAG_RECNUM
-                    | BTREE_FLAG_SUBDB
-                    | BTREE_FLAG_RECNO
-                    | BTREE_FLAG_COMPRESS
+                refuse(flags & FLAG_SUBDB != 0, "several databases");
+                refuse(flags & FLAG_RECNO != 0, "numbered records");
+                refuse(flags & FLAG_COMPRESS != 0, "compression");
+                FLAG_DUP | FLAG_DUPSORT | FLAG_RECNUM | FLAG_SUBDB | FLAG_RECNO | FLAG_COMPRESS
             }
         };
         let unknown = flags & !known;

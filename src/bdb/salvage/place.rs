@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use crate::bdb::hash::bucket::Addressing;
 use crate::bdb::hash::function::HashFunction;
-use crate::bdb::page::{PageKind, PageSet, Pages};
+use crate::bdb::item::{InternalItem, TreeKey};
+use crate::bdb::page::{Page, PageKind, PageSet, Pages};
 use crate::bdb::{BucketNo, PageNo};
 use crate::error::Result;
 
@@ -79,19 +80,20 @@ impl Places {
 }
 
 /// The child of an internal page below which `key` lies. Long separators are passed over.
-fn route(page: &crate::bdb::page::Page<'_>, key: &[u8]) -> Option<PageNo> {
+fn route(page: &Page<'_>, key: &[u8]) -> Option<PageNo> {
     let order = page.format().order;
     let index = page.index().ok()?;
     let mut child = None;
     for slot in 0..index.len() / 2 {
         let start = usize::from(order.u16(index, 2 * slot)?);
-        let item = page.bytes().get(start..)?;
-        let len = usize::from(order.u16(item, 0)?);
-        let separator = item.get(12..12 + len)?;
-        if slot > 0 && item.get(2)? & 0x7f == 1 && separator > key {
+        let item = InternalItem::parse(page.bytes().get(start..)?, order).ok()?;
+        if slot > 0
+            && let TreeKey::OnPage(separator) = item.key
+            && separator > key
+        {
             break;
         }
-        child = Some(PageNo(order.u32(item, 4)?));
+        child = Some(item.child);
     }
     child
 }

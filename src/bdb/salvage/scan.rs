@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::bdb::PageNo;
 use crate::bdb::duplicate::{self, Walk};
-use crate::bdb::item::{HashItem, LeafItem, OffPage};
+use crate::bdb::item::{HashItem, InternalItem, LeafItem, OffPage, TREE_ALIGNMENT, TreeKey};
 use crate::bdb::page::{Page, PageKind, PageSet, Pages};
 use crate::error::Result;
 
@@ -134,7 +134,7 @@ fn leaf_pairs(
     }
     let item = |slot| {
         let start = offset(page, slot);
-        if start < lowest || !start.is_multiple_of(4) {
+        if start < lowest || !start.is_multiple_of(TREE_ALIGNMENT) {
             return Err(format!("item begins at {start}"));
         }
         let bytes = page.bytes().get(start..).unwrap_or_default();
@@ -215,7 +215,7 @@ fn deleted_pairs(page: &Page<'_>) -> Vec<Found> {
         let mut lowest = size;
         while header_len + 2 * (count + 1) <= lowest {
             let start = offset(page, count);
-            if start == 0 || !start.is_multiple_of(4) || start >= size {
+            if start == 0 || !start.is_multiple_of(TREE_ALIGNMENT) || start >= size {
                 break;
             }
             lowest = lowest.min(start);
@@ -235,14 +235,11 @@ pub(super) fn separators(page: &Page<'_>) -> Vec<OffPage> {
     let count = page.entry_count().map_or(0, usize::from);
     let count = count.min(page.format().room() / 2);
     let separator = |slot| {
-        let item = page.bytes().get(offset(page, slot) + 8..)?;
-        // Behind child and record count the key has the form of a leaf item.
-        let kind = page.bytes().get(offset(page, slot) + 2)?;
-        let key = item.get(4..)?;
-        (kind & 0x7f == 3).then_some(OffPage {
-            first: PageNo(order.u32(key, 4)?),
-            len: order.u32(key, 8)?,
-        })
+        let item = page.bytes().get(offset(page, slot)..)?;
+        match InternalItem::parse(item, order).ok()?.key {
+            TreeKey::OffPage(item) => Some(item),
+            TreeKey::OnPage(_) => None,
+        }
     };
     (0..count).filter_map(separator).collect()
 }

@@ -4,21 +4,16 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use crate::bdb::PageNo;
-use crate::bdb::meta::{AccessMethod, MIN_KEYS_OFFSET, RECORD_LEN_OFFSET, ROOT_OFFSET, RawMeta};
+use crate::bdb::btree::{LEAF_LEVEL, threshold};
+use crate::bdb::meta::{
+    AccessMethod, BTREE_OLDEST_VERSION, MIN_KEYS, MIN_KEYS_OFFSET, RECORD_LEN_OFFSET, ROOT,
+    ROOT_OFFSET, RawMeta,
+};
 use crate::bdb::page::{Page, PageKind};
 use crate::bdb::verify::tree_page::{Body, Entry};
 use crate::bdb::verify::walk::{Owner, Place, Walk, in_words};
 use crate::bdb::verify::{Invariant, Severity};
 use crate::error::Result;
-
-/// The root of a file with a single table.
-const ROOT: PageNo = PageNo(1);
-/// The level of leaves.
-const LEAF_LEVEL: u8 = 1;
-/// What an item takes on a page beside its bytes, for the rule that decides which lie elsewhere.
-const ITEM_OVERHEAD: usize = 10;
-/// Btree files of Berkeley DB 3.0, which put long keys in the wrong place.
-const UNORDERED_VERSION: u32 = 7;
 
 /// What a tree holds, and where the walk through it is.
 struct Tree {
@@ -80,11 +75,11 @@ impl Tree {
 
 /// Walks a btree file.
 pub(super) fn walk(walk: &mut Walk<'_>, raw: &RawMeta<'_>) -> Result<()> {
-    let room = walk.format().room();
+    let format = walk.format();
     let mut defect = |rule, what: String| walk.defects.page(rule, 0, what);
     let min_keys = raw.method_field(MIN_KEYS_OFFSET);
-    let share = room / usize::try_from(min_keys).map_or(usize::MAX, |n| n.saturating_mul(2).max(1));
-    if min_keys < 2 || share <= ITEM_OVERHEAD {
+    let most = threshold(format, min_keys);
+    if min_keys < MIN_KEYS || most == 0 {
         let what = format!("{min_keys} keys are to find room on a page");
         defect(Invariant::B1, what);
     }
@@ -96,7 +91,7 @@ pub(super) fn walk(walk: &mut Walk<'_>, raw: &RawMeta<'_>) -> Result<()> {
     if record_len != 0 {
         defect(Invariant::B3, format!("records of {record_len} bytes"));
     }
-    let mut tree = Tree::new(TreeKind::Table, share.saturating_sub(ITEM_OVERHEAD));
+    let mut tree = Tree::new(TreeKind::Table, most);
     walk.tree(&mut tree, ROOT)?;
     walk.statistics.height = Some(tree.height);
     walk.statistics.entries += tree.entries;
@@ -358,31 +353,37 @@ impl<'a> Walk<'a> {
         branch: Branch<'_>,
         keys: &[(&Entry<'a>, &Option<Cow<'a, [u8]>>)],
     ) {
-        let severity = match self.version {
-            UNORDERED_VERSION if self.method == AccessMethod::Btree => Severity::Warning,
-            _ => Severity::Error,
-        };
+        // That version put long keys in the wrong place.
+        let astray = self.method == AccessMethod::Btree && self.version == BTREE_OLDEST_VERSION;
         let page = branch.number.0;
         // A value can stand on both sides of a separator, a key cannot.
         let repeats = self.duplicates || tree.kind != TreeKind::Table;
-        let mut before: Option<&[u8]> = None;
+        let mut before: Option<(&[u8], bool)> = None;
         for (entry, key) in keys {
             let Some(key) = key.as_deref() else { continue };
             let slot = u16::try_from(entry.slot).ok();
-            let mut defect = |rule, what: &str| {
+            let mut defect = |rule, tolerated, what: &str| {
+                let severity = match tolerated {
+                    true => Severity::Warning,
+                    false => Severity::Error,
+                };
                 self.defects.add(rule, severity, Some(page), slot, what);
             };
-            if before.replace(key).is_some_and(|before| before >= key) {
-                defect(Invariant::B10, "key is not greater than the one before");
+            let is_long = matches!(entry.body, Body::OffPage(_));
+            if let Some((before, was_long)) = before.replace((key, is_long))
+                && before >= key
+            {
+                let what = "key is not greater than the one before";
+                defect(Invariant::B10, astray && (is_long || was_long), what);
             }
             if branch.lower.is_some_and(|lower| key < lower) {
                 let what = "key is less than the separator that leads to the page";
-                defect(Invariant::B11, what);
+                defect(Invariant::B11, astray, what);
             }
             let above = branch.upper.map(|upper| key.cmp(upper));
             if above == Some(Ordering::Greater) || (above == Some(Ordering::Equal) && !repeats) {
                 let what = "key is not less than the separator behind the page";
-                defect(Invariant::B11, what);
+                defect(Invariant::B11, astray, what);
             }
         }
     }

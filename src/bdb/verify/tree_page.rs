@@ -3,25 +3,19 @@
 use std::borrow::Cow;
 
 use crate::bdb::PageNo;
-use crate::bdb::item::{LeafItem, OffPage};
+use crate::bdb::item::{
+    INTERNAL_HEADER_LEN, InternalItem, LEAF_HEADER_LEN, LeafItem, OffPage, TREE_ALIGNMENT, TreeKey,
+};
 use crate::bdb::page::{Page, PageKind};
 use crate::bdb::verify::walk::Walk;
 use crate::bdb::verify::{Invariant, Severity};
 use crate::error::Result;
 use crate::wire::ByteOrder;
 
-/// Items begin at multiples of this, and their lengths are rounded up to it.
-const ALIGNMENT: usize = 4;
-/// Length of a leaf item that refers to other pages, and of an internal item before its key.
-const REFERENCE_LEN: usize = 12;
-/// Length of a leaf item before its bytes.
-const LEAF_HEADER_LEN: usize = 3;
 /// Length of the entries of internal pages of unsorted duplicates.
 const RECNO_INTERNAL_LEN: usize = 8;
-/// Type of an internal item with its key on the page, and elsewhere.
-const KEY_ON_PAGE: u8 = 1;
-const KEY_OFF_PAGE: u8 = 3;
-/// Bit of the type that means nothing on internal pages.
+/// The types of leaf and internal items, without the bit for deleted ones.
+const ITEM_TYPES: std::ops::RangeInclusive<u8> = 1..=3;
 const DELETED: u8 = 0x80;
 
 /// What an entry says.
@@ -61,7 +55,7 @@ impl<'a> Walk<'a> {
         let mut complete = true;
         for slot in 0..index.len() / 2 {
             let offset = usize::from(order.u16(index, 2 * slot).unwrap_or(0));
-            if offset < lowest || offset >= size || offset % ALIGNMENT != 0 {
+            if offset < lowest || offset >= size || !offset.is_multiple_of(TREE_ALIGNMENT) {
                 let what = format!("item begins at {offset}");
                 self.defects.slot(Invariant::P3, number, slot, what);
                 complete = false;
@@ -172,7 +166,7 @@ fn parse<'a>(
         body,
         child,
         deleted,
-        stored_len: stored_len.next_multiple_of(ALIGNMENT),
+        stored_len: stored_len.next_multiple_of(TREE_ALIGNMENT),
     };
     match kind {
         PageKind::RecnoInternal => {
@@ -185,45 +179,30 @@ fn parse<'a>(
             ))
         }
         PageKind::BtreeInternal => {
-            let len = usize::from(order.u16(item, 0).ok_or_else(cut_short)?);
-            let item_type = item.get(2).copied().ok_or_else(cut_short)?;
-            let child = PageNo(order.u32(item, 4).ok_or_else(cut_short)?);
-            let key = slice(REFERENCE_LEN, len)?;
-            let body = match item_type & !DELETED {
-                KEY_ON_PAGE => Body::Bytes(key),
-                KEY_OFF_PAGE if len == REFERENCE_LEN => Body::OffPage(OffPage {
-                    first: PageNo(order.u32(&key, 4).ok_or_else(cut_short)?),
-                    len: order.u32(&key, 8).ok_or_else(cut_short)?,
-                }),
-                KEY_OFF_PAGE => {
-                    let what = format!("off-page key of {len} bytes, not {REFERENCE_LEN}");
-                    return Err((Invariant::P5, what));
-                }
-                other => return Err((Invariant::P5, format!("no such item type: {other}"))),
+            let parsed = InternalItem::parse(item, order).map_err(|what| (rule(item), what))?;
+            let body = match parsed.key {
+                TreeKey::OnPage(key) => Body::Bytes(slice(INTERNAL_HEADER_LEN, key.len())?),
+                TreeKey::OffPage(item) => Body::OffPage(item),
             };
-            Ok(entry(body, child, false, REFERENCE_LEN + len))
+            Ok(entry(body, parsed.child, false, parsed.stored_len()))
         }
         _ => {
-            let (parsed, deleted) = LeafItem::parse(item, order).map_err(|what| {
-                let known = item
-                    .get(2)
-                    .is_some_and(|kind| matches!(kind & !DELETED, 1..=3));
-                let rule = if known || item.len() < LEAF_HEADER_LEN {
-                    Invariant::P3
-                } else {
-                    Invariant::P5
-                };
-                (rule, what)
-            })?;
-            let (body, stored_len) = match parsed {
-                LeafItem::OnPage(bytes) => (
-                    Body::Bytes(slice(LEAF_HEADER_LEN, bytes.len())?),
-                    LEAF_HEADER_LEN + bytes.len(),
-                ),
-                LeafItem::OffPage(item) => (Body::OffPage(item), REFERENCE_LEN),
-                LeafItem::OffPageDuplicates(root) => (Body::Duplicates(root), REFERENCE_LEN),
+            let (parsed, deleted) =
+                LeafItem::parse(item, order).map_err(|what| (rule(item), what))?;
+            let body = match parsed {
+                LeafItem::OnPage(bytes) => Body::Bytes(slice(LEAF_HEADER_LEN, bytes.len())?),
+                LeafItem::OffPage(item) => Body::OffPage(item),
+                LeafItem::OffPageDuplicates(root) => Body::Duplicates(root),
             };
-            Ok(entry(body, PageNo::NONE, deleted, stored_len))
+            Ok(entry(body, PageNo::NONE, deleted, parsed.stored_len()))
         }
+    }
+}
+
+/// The rule that an item breaks which cannot be read: its type is wrong, or it is cut short.
+fn rule(item: &[u8]) -> Invariant {
+    match item.get(2) {
+        Some(kind) if !ITEM_TYPES.contains(&(kind & !DELETED)) => Invariant::P5,
+        _ => Invariant::P3,
     }
 }

@@ -164,6 +164,38 @@ static ENDS_PLAIN_KEY_RUN: [bool; 256] = {
     table
 };
 
+/// Why an entry cannot be written as a line of source text, or `None` when `key`, a blank, and
+/// `value` read back as they are.
+///
+/// ```
+/// use rpostmap::source::map::unwritable;
+///
+/// assert_eq!(unwritable(b"\"two words\"", b"some value"), None);
+/// assert_eq!(unwritable(b"two words", b"x"), Some("the key contains blanks"));
+/// ```
+pub fn unwritable(key: &[u8], value: &[u8]) -> Option<&'static str> {
+    let what = match (key.first(), key_len(key)) {
+        (None, _) => "the key is empty",
+        (Some(b'#'), _) => "the key begins like a comment",
+        // In quotes too: a line that begins with a blank belongs to the one before.
+        (_, None) => "a quote in the key is not closed",
+        (_, Some(len)) if len < key.len() => "the key contains blanks",
+        _ if ends_in_backslash(key) => "the key ends in a backslash",
+        _ if value.is_empty() => "the value is empty",
+        _ if trim(value).len() < value.len() => "the value begins or ends with a blank",
+        _ if key.contains(&b'\n') || value.contains(&b'\n') => "there is a line feed in it",
+        _ if key.contains(&0) || value.contains(&0) => "there is a NUL in it",
+        _ => return None,
+    };
+    Some(what)
+}
+
+/// Whether the last byte would make the blank behind it part of the key.
+fn ends_in_backslash(key: &[u8]) -> bool {
+    let count = key.iter().rev().take_while(|&&byte| byte == b'\\').count();
+    !count.is_multiple_of(2)
+}
+
 /// Whether the key ends in a colon: `root: admin`.
 fn alias_like(text: &[u8], split: &Split) -> bool {
     split.key_len.checked_sub(1).and_then(|at| text.get(at)) == Some(&b':')

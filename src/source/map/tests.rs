@@ -264,3 +264,20 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn what_is_called_writable_reads_back(
+        key in prop::collection::vec(prop::sample::select(&b"ab\"\\ \t#:\n\0\xff"[..]), 0..7),
+        value in prop::collection::vec(prop::sample::select(&b"ab\"\\ \t#\n\r\0\xff"[..]), 0..7),
+    ) {
+        let text = [b"before b\n", &key[..], b"\t", &value, b"\nbehind b\n"].concat();
+        let mut source = MapSource::new("t", text.as_slice(), false);
+        let mut found = Vec::new();
+        while let Some(entry) = source.next_entry(&mut |_| ()).unwrap() {
+            found.push((entry.key.to_vec(), entry.value.to_vec()));
+        }
+        let is_same = found.len() == 3 && found[1] == (key.clone(), value.clone());
+        prop_assert_eq!(unwritable(&key, &value).is_none(), is_same);
+    }
+}

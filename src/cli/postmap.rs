@@ -42,6 +42,11 @@ pub(super) fn run(mut program: Program, words: Vec<OsString>) -> ExitCode {
     };
     let mut output = Output::new();
     let result = execute(&mut program, &request, &mut output);
+    end(&program, result, output)
+}
+
+/// The exit status of a run, once everything is printed: success if something was found.
+pub(super) fn end(program: &Program, result: Result<bool, Stop>, mut output: Output) -> ExitCode {
     // What was found is printed, whatever happened afterwards.
     let flushed = output.flush();
     let stop = match (result, flushed) {
@@ -65,7 +70,6 @@ pub(super) fn run(mut program: Program, words: Vec<OsString>) -> ExitCode {
 }
 
 fn bad_usage(program: &Program, bad: BadUsage) -> ExitCode {
-    let letter = |letter: u8| [letter].escape_ascii().to_string();
     match bad {
         BadUsage::Silent => return ExitCode::FAILURE,
         BadUsage::Conflict(text) => {
@@ -73,16 +77,23 @@ fn bad_usage(program: &Program, bad: BadUsage) -> ExitCode {
             return ExitCode::FAILURE;
         }
         BadUsage::Usage => {}
-        BadUsage::Option(Misuse::Unknown(bad)) => {
-            program.info(format!("invalid option -- '{}'", letter(bad)).as_bytes());
-        }
-        BadUsage::Option(Misuse::ArgumentMissing(bad)) => {
-            program.info(format!("option requires an argument -- '{}'", letter(bad)).as_bytes());
-        }
-        BadUsage::Option(Misuse::Long(text)) => program.info(text.as_bytes()),
+        BadUsage::Option(misuse) => tell_misuse(program, misuse),
     }
     program.fatal(&usage(&program.name()).into());
     ExitCode::FAILURE
+}
+
+/// Says what is wrong with an option.
+pub(super) fn tell_misuse(program: &Program, misuse: Misuse) {
+    let letter = |letter: u8| [letter].escape_ascii().to_string();
+    let text = match misuse {
+        Misuse::Unknown(bad) => format!("invalid option -- '{}'", letter(bad)),
+        Misuse::ArgumentMissing(bad) => {
+            format!("option requires an argument -- '{}'", letter(bad))
+        }
+        Misuse::Long(text) => text,
+    };
+    program.info(text.as_bytes());
 }
 
 /// Does what was asked; `false` when nothing was found.

@@ -64,14 +64,14 @@ impl FileFormat {
     }
 }
 
-/// A file of any format, open for reading.
-enum Reader {
+/// A file of any format, open for reading: bytes as stored, nothing that Postfix adds.
+pub(crate) enum Reader {
     Hash(HashReader),
     Btree(BtreeReader),
 }
 
 impl Reader {
-    fn new(format: FileFormat, store: Store) -> Result<Reader> {
+    pub(crate) fn new(format: FileFormat, store: Store) -> Result<Reader> {
         match format {
             FileFormat::Hash => HashReader::new(store).map(Reader::Hash),
             FileFormat::Btree => BtreeReader::new(store).map(Reader::Btree),
@@ -92,7 +92,7 @@ impl Reader {
         }
     }
 
-    fn iter(&self) -> Result<Listing<'_>> {
+    pub(crate) fn iter(&self) -> Result<Listing<'_>> {
         Ok(match self {
             Reader::Hash(reader) => Box::new(reader.iter()?),
             Reader::Btree(reader) => Box::new(reader.iter()?),

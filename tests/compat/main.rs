@@ -7,6 +7,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod oracle;
+#[path = "../common/planted.rs"]
+mod planted_files;
 
 mod concurrent;
 mod interleaved;
@@ -15,3 +17,4 @@ mod modes;
 mod password;
 mod stories;
 mod tables;
+mod verify;

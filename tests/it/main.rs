@@ -3,6 +3,9 @@
 #[expect(dead_code, reason = "the other test binary uses the rest")]
 #[path = "../common/mod.rs"]
 mod common;
+#[expect(dead_code, reason = "the other test binary uses the rest")]
+#[path = "../common/planted.rs"]
+mod planted_files;
 
 mod alloc;
 mod btree;
@@ -15,9 +18,11 @@ mod fixtures;
 mod formats;
 mod laws;
 mod model;
+mod planted;
 mod replace;
 mod replay;
 mod salvage;
 mod stores;
 mod updates;
+mod verbs;
 mod verify;

@@ -1,0 +1,124 @@
+//! `rpostmap dump`: everything in a table file, as source text or in the format of `db_load`.
+
+use crate::bdb::btree::BtreeReader;
+use crate::bdb::hash::HashReader;
+use crate::bdb::page::PageFormat;
+use crate::cli::getopt::Flag;
+use crate::cli::output::{Broken, Output};
+use crate::cli::postmap::Stop;
+use crate::cli::text::{SourceText, shown};
+use crate::cli::verb::{Call, HELP, Verb};
+use crate::table::file::Reader;
+
+pub(super) static VERB: Verb = Verb {
+    name: "dump",
+    usage: "[--format text|db_dump] TYPE:FILE",
+    help: "Print a table file: as source text that compiles back to the same table, or in the\n\
+           printable format of db_dump. Entries that cannot be written as source text are named on\n\
+           standard error, and the exit status is 1.",
+    flags: &[
+        Flag {
+            letter: 0,
+            long: "format",
+            argument: Some("FORMAT"),
+            help: "text (the default) or db_dump",
+        },
+        HELP,
+    ],
+    run,
+};
+
+fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
+    let for_berkeley_db = match call.value("format").map(|format| format.to_str()) {
+        None | Some(Some("text")) => false,
+        Some(Some("db_dump")) => true,
+        Some(_) => return Err("--format is text or db_dump".into()),
+    };
+    let (spec, format) = call.table()?;
+    let path = spec.file(format.suffix());
+    let failed = |error: crate::Error| call.program.read_failure(&error.in_file(&path));
+    let reader = Reader::new(format, call.open()?).map_err(failed)?;
+    let mut text = SourceText::default();
+    let mut complete = true;
+    let mut last_key = None;
+    if for_berkeley_db {
+        header(&reader, output)?;
+    }
+    for pair in reader.iter().map_err(failed)? {
+        let (key, value) = pair.map_err(failed)?;
+        if for_berkeley_db {
+            printable(&key, output)?;
+            printable(&value, output)?;
+            continue;
+        }
+        let written = match last_key.as_deref() == Some(&*key) {
+            true => Err("a key can have one value only"),
+            false => text.entry(&key, &value),
+        };
+        match written {
+            Ok((key, value)) => output.line(&[key, b"\t", value])?,
+            Err(what) => {
+                complete = false;
+                let text = [&shown(&key), &b": not written: "[..], what.as_bytes()].concat();
+                call.program.warning(&text);
+            }
+        }
+        last_key = Some(key);
+    }
+    if for_berkeley_db {
+        output.line(&[b"DATA=END"])?;
+    }
+    for option in text.options() {
+        call.program
+            .info(format!("compile with {option}").as_bytes());
+    }
+    Ok(complete)
+}
+
+fn header(reader: &Reader, output: &mut Output) -> Result<(), Broken> {
+    let (kind, element_count, duplicates, format): (_, _, _, PageFormat) = match reader {
+        Reader::Hash(reader) => hash_facts(reader),
+        Reader::Btree(reader) => btree_facts(reader),
+    };
+    output.line(&[b"VERSION=3"])?;
+    output.line(&[b"format=print"])?;
+    output.line(&[b"type=", kind.as_bytes()])?;
+    if let Some(count) = element_count {
+        output.line(&[b"h_nelem=", count.to_string().as_bytes()])?;
+    }
+    if duplicates {
+        output.line(&[b"duplicates=1"])?;
+    }
+    if format.checksum {
+        output.line(&[b"chksum=1"])?;
+    }
+    let size = format.size.bytes().to_string();
+    output.line(&[b"db_pagesize=", size.as_bytes()])?;
+    output.line(&[b"HEADER=END"])
+}
+
+fn hash_facts(reader: &HashReader) -> (&'static str, Option<u32>, bool, PageFormat) {
+    let meta = reader.meta();
+    let count = Some(meta.element_count);
+    ("hash", count, meta.duplicates, meta.format)
+}
+
+fn btree_facts(reader: &BtreeReader) -> (&'static str, Option<u32>, bool, PageFormat) {
+    let meta = reader.meta();
+    ("btree", None, meta.duplicates, meta.format)
+}
+
+/// A key or value on a line: a blank, printable ASCII as it is, a backslash doubled, `\nn` in
+/// hexadecimal for the rest.
+fn printable(bytes: &[u8], output: &mut Output) -> Result<(), Broken> {
+    let mut line = Vec::with_capacity(bytes.len() + 1);
+    line.push(b' ');
+    for &byte in bytes {
+        match byte {
+            b'\\' => line.extend(b"\\\\"),
+            b' '..=b'~' => line.push(byte),
+            _ => line.extend(format!("\\{byte:02x}").as_bytes()),
+        }
+    }
+    output.line(&[&line])
+}

@@ -1,0 +1,202 @@
+//! `rpostmap salvage`: whatever can be got out of a damaged table file, as source text.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::bdb::salvage::{Options, Pair, Salvage, salvage};
+use crate::cli::getopt::Flag;
+use crate::cli::output::{Broken, Output};
+use crate::cli::postmap::Stop;
+use crate::cli::report::{Program, failure};
+use crate::cli::text::{SourceText, shown};
+use crate::cli::verb::{Call, HELP, Verb};
+use crate::error::Error;
+
+/// Salvaged entries may be passwords.
+const PRIVATE_MODE: u32 = 0o600;
+
+/// Separates what was deleted from what was not.
+const DELETED_MARK: &[u8] = b"# deleted entries:";
+
+pub(super) static VERB: Verb = Verb {
+    name: "salvage",
+    usage: "[--deleted] [-o FILE] [TYPE:]FILE",
+    help: "Print every entry that can be found in a damaged table file, as source text. What could\n\
+           not be found is reported on standard error, and the exit status is 1. TYPE:FILE names\n\
+           the table of a source; FILE alone is the table file itself.",
+    flags: &[
+        Flag {
+            letter: 0,
+            long: "deleted",
+            argument: None,
+            help: "look for deleted entries too",
+        },
+        Flag {
+            letter: b'o',
+            long: "output",
+            argument: Some("FILE"),
+            help: "write to FILE, which must be new, readable by its owner only",
+        },
+        HELP,
+    ],
+    run,
+};
+
+fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
+    let store = call.open()?;
+    let options = Options::default().deleted(call.has("deleted"));
+    let found = salvage(&store, options).map_err(|error| {
+        failure(&match store.path() {
+            Some(path) => error.in_file(path),
+            None => error,
+        })
+    })?;
+    let mut text = SourceText::default();
+    let mut target = match call.value("output") {
+        None => Target::Output(output),
+        Some(path) => Target::new_file(path.into())?,
+    };
+    let (deleted, live): (Vec<&Pair>, Vec<&Pair>) =
+        found.pairs.iter().partition(|pair| pair.deleted);
+    let mut complete = true;
+    let mut last_key = None;
+    if !deleted.is_empty() {
+        // What is not deleted comes first, whatever the file says.
+        complete &= write(call.program, &mut text, &live, &mut last_key, &mut target)?;
+        target.line(&[DELETED_MARK])?;
+        complete &= write(
+            call.program,
+            &mut text,
+            &deleted,
+            &mut last_key,
+            &mut target,
+        )?;
+    } else {
+        complete &= write(call.program, &mut text, &live, &mut last_key, &mut target)?;
+    }
+    target.finish()?;
+    complete &= report(call.program, &found);
+    for option in text.options() {
+        call.program
+            .info(format!("compile with {option}").as_bytes());
+    }
+    Ok(complete)
+}
+
+/// Writes pairs as source text; `false` when not all can be written.
+fn write<'f>(
+    program: &Program,
+    text: &mut SourceText,
+    pairs: &[&'f Pair],
+    last_key: &mut Option<&'f [u8]>,
+    target: &mut Target<'_>,
+) -> Result<bool, Stop> {
+    let mut complete = true;
+    for pair in pairs {
+        let written = match *last_key == Some(&pair.key) {
+            true => Err("a key can have one value only"),
+            false => text.entry(&pair.key, &pair.value),
+        };
+        *last_key = Some(&pair.key);
+        match written {
+            Ok((key, value)) => target.line(&[key, b"\t", value])?,
+            Err(what) => {
+                complete = false;
+                let text = [&shown(&pair.key), &b": not written: "[..], what.as_bytes()].concat();
+                program.warning(&text);
+            }
+        }
+    }
+    Ok(complete)
+}
+
+/// Says what was not found; `true` when there is nothing to say.
+fn report(program: &Program, found: &Salvage) -> bool {
+    let format = found.format;
+    if found.guessed {
+        let (size, order) = (format.size.bytes(), format.order);
+        let text = format!("meta page is damaged; pages look like {size} bytes, {order:?} endian");
+        program.warning(text.as_bytes());
+    }
+    for skipped in &found.skipped {
+        let mut text = format!("page {}", skipped.page).into_bytes();
+        if let Some(slot) = skipped.slot {
+            text.extend(format!(", slot {}", slot.0).as_bytes());
+        }
+        text.extend(b": ");
+        if let Some(key) = &skipped.key {
+            text.extend(shown(key));
+            text.extend(b": ");
+        }
+        text.extend(skipped.what.as_bytes());
+        program.warning(&text);
+    }
+    for conflict in &found.conflicts {
+        let ((page, slot), (other, other_slot)) = (conflict.taken, conflict.dropped);
+        let text = format!(
+            ": taken from page {page}, slot {}; page {other}, slot {} has another value",
+            slot.0, other_slot.0
+        );
+        program.warning(&[&shown(&conflict.key), text.as_bytes()].concat());
+    }
+    for orphan in &found.orphans {
+        let text = format!(
+            "page {}: {} bytes of a long key or value that nothing refers to",
+            orphan.first, orphan.len
+        );
+        program.warning(text.as_bytes());
+    }
+    if found.omitted > 0 {
+        program.warning(format!("{} more warnings are not listed", found.omitted).as_bytes());
+    }
+    program.info(format!("{} entries found", found.pairs.len()).as_bytes());
+    !found.guessed
+        && found.skipped.is_empty()
+        && found.conflicts.is_empty()
+        && found.orphans.is_empty()
+}
+
+/// Where the text goes.
+enum Target<'o> {
+    Output(&'o mut Output),
+    File(BufWriter<File>, PathBuf),
+}
+
+impl<'o> Target<'o> {
+    /// A file that does not exist yet.
+    fn new_file(path: PathBuf) -> Result<Target<'o>, Stop> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(PRIVATE_MODE);
+        match options.open(&path) {
+            Ok(file) => Ok(Target::File(BufWriter::new(file), path)),
+            Err(error) => Err(failure(&Error::io("create", path, error)).into()),
+        }
+    }
+
+    fn line(&mut self, parts: &[&[u8]]) -> Result<(), Stop> {
+        match self {
+            Target::Output(output) => output.line(parts).map_err(Broken::into),
+            Target::File(file, path) => {
+                let line = [&parts.concat()[..], b"\n"].concat();
+                let written = file.write_all(&line);
+                written.map_err(|error| write_failure(path, error))
+            }
+        }
+    }
+
+    fn finish(self) -> Result<(), Stop> {
+        match self {
+            Target::Output(_) => Ok(()),
+            Target::File(mut file, path) => {
+                let synced = file.flush().and_then(|()| file.get_ref().sync_all());
+                synced.map_err(|error| write_failure(&path, error))
+            }
+        }
+    }
+}
+
+fn write_failure(path: &Path, error: std::io::Error) -> Stop {
+    failure(&Error::io("write", path, error)).into()
+}

@@ -1,0 +1,175 @@
+//! The verbs: what `rpostmap` can do beside being `postmap`.
+
+use std::ffi::{OsStr, OsString};
+use std::process::ExitCode;
+
+use crate::bdb::meta::AccessMethod;
+use crate::cli::getopt::{Flag, Getopt, Given};
+use crate::cli::output::Output;
+use crate::cli::postmap::{Stop, end, tell_misuse};
+use crate::cli::report::{Fatal, Program, failure};
+use crate::cli::{dump, salvage, verify};
+use crate::error::ErrorKind;
+use crate::file::store::{Store, StoreMode};
+use crate::table::TableSpec;
+use crate::table::file::FileFormat;
+use crate::table::open::TableType;
+
+/// Something to do with one table.
+pub(super) struct Verb {
+    pub(super) name: &'static str,
+    /// What stands behind the name in the usage line.
+    pub(super) usage: &'static str,
+    /// What it does, in one line.
+    pub(super) help: &'static str,
+    pub(super) flags: &'static [Flag],
+    pub(super) run: fn(&Call<'_>, &mut Output) -> Result<bool, Stop>,
+}
+
+static VERBS: &[&Verb] = &[&verify::VERB, &dump::VERB, &salvage::VERB];
+
+/// `--help`, which every verb has.
+pub(super) const HELP: Flag = Flag {
+    letter: 0,
+    long: "help",
+    argument: None,
+    help: "show this text",
+};
+
+/// A verb with its options and its operand.
+pub(super) struct Call<'p> {
+    pub(super) program: &'p Program,
+    given: Vec<Given>,
+    pub(super) operand: OsString,
+}
+
+/// The verb that `word` names, for a program that has verbs.
+pub(super) fn find(program: &Program, word: &OsStr) -> Option<&'static Verb> {
+    let named = VERBS.iter().copied().find(|verb| word == verb.name);
+    named.filter(|_| !program.drop_in)
+}
+
+impl Verb {
+    /// Runs the verb with the words behind its name.
+    pub(super) fn run(&self, program: &Program, words: Vec<OsString>) -> ExitCode {
+        let mut getopt = Getopt::new(words, self.flags, true);
+        let mut given = Vec::new();
+        for option in getopt.by_ref() {
+            match option {
+                Ok(option) => given.push(option),
+                Err(misuse) => {
+                    tell_misuse(program, misuse);
+                    return self.usage(program);
+                }
+            }
+        }
+        let mut output = Output::new();
+        if given.iter().any(|option| option.flag.long == HELP.long) {
+            let printed = output.line(&[self.help_text(program).trim_end().as_bytes()]);
+            return end(program, printed.map(|()| true).map_err(Stop::from), output);
+        }
+        let Ok([operand]) = <[OsString; 1]>::try_from(getopt.operands()) else {
+            return self.usage(program);
+        };
+        let call = Call {
+            program,
+            given,
+            operand,
+        };
+        let result = (self.run)(&call, &mut output);
+        end(program, result, output)
+    }
+
+    fn usage(&self, program: &Program) -> ExitCode {
+        let (name, verb) = (program.name(), self.name);
+        program.fatal(&format!("usage: {name} {verb} {}", self.usage).into());
+        ExitCode::FAILURE
+    }
+
+    fn help_text(&self, program: &Program) -> String {
+        let (name, verb) = (program.name(), self.name);
+        let mut text = format!(
+            "{}\n\nUsage: {name} {verb} {}\n\nOptions:\n",
+            self.help, self.usage
+        );
+        for flag in self.flags {
+            let letter = match flag.letter {
+                0 => "   ".to_string(),
+                letter => format!("-{},", char::from(letter)),
+            };
+            let argument = flag.argument.map(|name| format!(" {name}"));
+            let long = format!("--{}{}", flag.long, argument.unwrap_or_default());
+            text.push_str(&format!("  {letter} {long:<18} {}\n", flag.help));
+        }
+        text
+    }
+}
+
+impl Call<'_> {
+    /// Whether an option was given.
+    pub(super) fn has(&self, long: &str) -> bool {
+        self.value(long).is_some()
+    }
+
+    /// The argument of an option, the last one given.
+    pub(super) fn value(&self, long: &str) -> Option<&OsStr> {
+        let mut given = self.given.iter().rev();
+        let given = given.find(|option| option.flag.long == long)?;
+        Some(&given.argument)
+    }
+
+    /// The operand as a table of a known type.
+    pub(super) fn table(&self) -> Result<(TableSpec, FileFormat), Fatal> {
+        let spec = TableSpec::parse(&self.operand, "");
+        spec.check_complete().map_err(|error| failure(&error))?;
+        let format = TableType::find(spec.type_name()).map_err(|error| failure(&error))?;
+        Ok((spec, format.format()))
+    }
+
+    /// The operand's file: `TYPE:FILE` names it as everywhere, anything else is the file itself.
+    pub(super) fn open(&self) -> Result<Store, Fatal> {
+        let spec = TableSpec::parse(&self.operand, "");
+        let path = match TableType::find(spec.type_name()) {
+            Ok(table_type) => spec.file(table_type.format().suffix()),
+            Err(_) => self.operand.clone().into(),
+        };
+        Store::open(&path, StoreMode::AUTO).map_err(|error| {
+            failure(&match error.kind() {
+                ErrorKind::Io { action: "open" } => error.with_action("open database"),
+                _ => error,
+            })
+        })
+    }
+}
+
+/// The method behind a format.
+pub(super) fn method_of(format: FileFormat) -> AccessMethod {
+    match format {
+        FileFormat::Hash => AccessMethod::Hash,
+        FileFormat::Btree => AccessMethod::Btree,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rpostmap_has_verbs_and_only_bare_words_are_verbs() {
+        for (program, word, is_verb) in [
+            ("rpostmap", "verify", true),
+            ("rpostmap", "dump", true),
+            ("rpostmap", "salvage", true),
+            ("rpostmap", "./verify", false),
+            ("rpostmap", "hash:verify", false),
+            ("rpostmap", "Verify", false),
+            ("rpostmap", "", false),
+            ("postmap", "verify", false),
+            ("postalias", "dump", false),
+        ] {
+            let program = Program::named(OsStr::new(program));
+            let found = find(&program, OsStr::new(word));
+            assert_eq!(found.is_some(), is_verb, "{} {word}", program.name());
+        }
+    }
+}

@@ -22,6 +22,7 @@ mod planted;
 mod replace;
 mod replay;
 mod salvage;
+mod salvage_laws;
 mod stores;
 mod updates;
 mod verbs;

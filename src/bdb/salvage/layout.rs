@@ -145,14 +145,14 @@ fn score(session: &Session<'_>, size: PageSize, order: ByteOrder) -> Result<Scor
         if header.iter().all(|&byte| byte == 0) {
             continue;
         }
-        score.all += 1;
         let kind = PageKind::from_byte(header.get(TYPE_OFFSET).copied().unwrap_or(0));
-        let is_kind = kind.is_hash()
-            || matches!(
-                kind,
-                PageKind::BtreeInternal | PageKind::BtreeLeaf | PageKind::Overflow
-            );
-        if is_kind && order.u32(&header, PGNO_OFFSET) == Some(number) {
+        let is_numbered = order.u32(&header, PGNO_OFFSET) == Some(number);
+        // Free pages carry their number too, but little else that could be checked.
+        if kind == PageKind::Free && is_numbered {
+            continue;
+        }
+        score.all += 1;
+        if is_numbered && !matches!(kind, PageKind::Free | PageKind::Other(_)) {
             score.good += 1;
         }
     }

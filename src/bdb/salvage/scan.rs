@@ -142,6 +142,12 @@ fn leaf_pairs(
     };
     let mut found: Vec<Found> = Vec::new();
     let mut last_key = None;
+    // Items that overlap could give as much as the square of the page.
+    let mut left = page.format().size.bytes();
+    let len_of = |item: &LeafItem<'_>| match item {
+        LeafItem::OnPage(bytes) => bytes.len(),
+        LeafItem::OffPage(_) | LeafItem::OffPageDuplicates(_) => 0,
+    };
     for slot in (0..count.saturating_sub(1)).step_by(2) {
         let number = u16::try_from(slot).unwrap_or(u16::MAX);
         let (key, value) = match (item(slot), item(slot + 1)) {
@@ -160,16 +166,21 @@ fn leaf_pairs(
             continue;
         }
         let is_deleted = is_deleted || all_deleted;
+        let is_again = last_key == Some((offset(page, slot), is_deleted));
+        let key_len = if is_again { 0 } else { len_of(&key) };
+        let Some(rest) = left.checked_sub(key_len + len_of(&value)) else {
+            lost(Some(number), "items of the page overlap".into());
+            return found;
+        };
+        left = rest;
         let value = match value {
             LeafItem::OnPage(bytes) => Value::Bytes(bytes.to_vec()),
             LeafItem::OffPage(item) => Value::OffPage(item),
             LeafItem::OffPageDuplicates(root) => Value::Tree(root),
         };
         // Several values of a key share the item of the key.
-        let again = last_key.replace((offset(page, slot), is_deleted));
-        if again == last_key
-            && let Some(last) = found.last_mut()
-        {
+        last_key = Some((offset(page, slot), is_deleted));
+        if is_again && let Some(last) = found.last_mut() {
             last.values.push(value);
             continue;
         }

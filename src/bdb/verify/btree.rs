@@ -273,14 +273,11 @@ impl<'a> Walk<'a> {
             }
         }
         let mut keys = Vec::with_capacity(entries.len());
-        let mut last_offset = None;
         let mut key_pages = 0;
         for entry in entries {
             self.check_tree_len(number, entry, tree.most);
             let is_key = table && entry.slot % 2 == 0;
-            if is_key && self.duplicates && last_offset.replace(entry.offset) == Some(entry.offset)
-            {
-                // Another value of the same key, whose item was seen.
+            if entry.is_repeated() {
                 continue;
             }
             if let Body::Duplicates(root) = entry.body {
@@ -357,7 +354,7 @@ impl<'a> Walk<'a> {
         let astray = self.method == AccessMethod::Btree && self.version == BTREE_OLDEST_VERSION;
         let page = branch.number.0;
         // A value can stand on both sides of a separator, a key cannot.
-        let repeats = self.duplicates || tree.kind != TreeKind::Table;
+        let repeats = tree.kind != TreeKind::Table;
         let mut before: Option<(&[u8], bool)> = None;
         for (entry, key) in keys {
             let Some(key) = key.as_deref() else { continue };

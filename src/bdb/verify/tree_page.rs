@@ -38,6 +38,25 @@ pub(super) struct Entry<'a> {
     stored_len: usize,
 }
 
+impl Entry<'_> {
+    /// The key of another value of the key before.
+    fn repeated(slot: usize, offset: usize) -> Self {
+        Entry {
+            slot,
+            offset,
+            body: Body::Nothing,
+            child: PageNo::NONE,
+            deleted: false,
+            stored_len: 0,
+        }
+    }
+
+    /// Whether the entry stands for the key of the entry before.
+    pub(super) fn is_repeated(&self) -> bool {
+        self.stored_len == 0
+    }
+}
+
 impl<'a> Walk<'a> {
     /// Checks a page of a tree and returns its entries, as many as are well-formed. Says whether
     /// that is all of them.
@@ -53,6 +72,8 @@ impl<'a> Walk<'a> {
         let size = self.format().size.bytes();
         let mut entries: Vec<Entry<'a>> = Vec::with_capacity(index.len() / 2);
         let mut complete = true;
+        let mut last_key = None;
+        let mut total = 0;
         for slot in 0..index.len() / 2 {
             let offset = usize::from(order.u16(index, 2 * slot).unwrap_or(0));
             if offset < lowest || offset >= size || !offset.is_multiple_of(TREE_ALIGNMENT) {
@@ -61,13 +82,26 @@ impl<'a> Walk<'a> {
                 complete = false;
                 continue;
             }
+            // Values of one key share the key's item.
+            let is_key = kind == PageKind::BtreeLeaf && slot % 2 == 0;
+            if self.duplicates && is_key && last_key.replace(offset) == Some(offset) {
+                entries.push(Entry::repeated(slot, offset));
+                continue;
+            }
             match parse(page, slot, offset, kind, order) {
+                Ok(entry) if total + entry.stored_len > size => {
+                    // What overlaps could be as much as the square of the page.
+                    let what = "items are longer than the page in sum";
+                    self.defects.slot(Invariant::P7, number, slot, what);
+                    return Ok((entries, false));
+                }
                 Ok(entry) if offset + entry.stored_len > size => {
                     let what = "item runs off the page";
                     self.defects.slot(Invariant::P3, number, slot, what);
                     complete = false;
                 }
                 Ok(entry) => {
+                    total += entry.stored_len;
                     if entry.deleted {
                         let what = "item is marked as deleted";
                         self.defects.slot(Invariant::B8, number, slot, what);
@@ -91,13 +125,7 @@ impl<'a> Walk<'a> {
         let number = page.number().0;
         let size = self.format().size.bytes();
         let mut ranges = Vec::with_capacity(entries.len());
-        let mut last_key = None;
-        for entry in entries {
-            // Values of one key share the key's item.
-            let is_key = page.kind() == PageKind::BtreeLeaf && entry.slot % 2 == 0;
-            if self.duplicates && is_key && last_key.replace(entry.offset) == Some(entry.offset) {
-                continue;
-            }
+        for entry in entries.iter().filter(|entry| !entry.is_repeated()) {
             ranges.push((entry.offset, entry.offset + entry.stored_len));
         }
         ranges.sort_unstable();

@@ -29,8 +29,10 @@ use crate::wire::ByteOrder;
 /// change a page in place costs about as much as to build several.
 const REBUILD_RATIO: u64 = 8;
 
-/// How many keys are looked up page by page before the whole table is read into memory.
-const LOOKUPS_BY_PAGE: u32 = 200;
+/// How many keys are looked up page by page, at least, before the whole table is read into memory.
+const LOOKUPS_BY_PAGE: u64 = 200;
+/// To look up a key takes as long as to read about so many bytes in one go.
+const LOOKUP_COST_LEN: u64 = 8192;
 
 /// A table that is locked for changes. Dropped without [`TableUpdater::commit`] it changes
 /// nothing.
@@ -54,7 +56,7 @@ enum Work {
         /// The bytes of all changes.
         changed_len: u64,
         /// How many keys were looked up.
-        lookups: u32,
+        lookups: u64,
     },
     /// By building the table anew from all its entries.
     Whole { entries: Entries, layout: Layout },
@@ -221,8 +223,8 @@ impl TableUpdater {
     /// Reads the whole table into memory when many keys are looked up.
     fn count_lookup(&mut self) -> Result<()> {
         if let Work::Pages { old, lookups, .. } = &mut self.work {
-            *lookups = lookups.saturating_add(1);
-            if *lookups == LOOKUPS_BY_PAGE
+            *lookups += 1;
+            if *lookups == LOOKUPS_BY_PAGE.max(old.len() / LOOKUP_COST_LEN)
                 && let Some(file) = self.target.existing()
             {
                 *old = FormatUpdater::open(self.format, file, &self.path, StoreMode::AUTO)?;

@@ -6,7 +6,7 @@ use std::fs;
 use proptest::prelude::*;
 use rpostmap::bdb::OnExisting;
 use rpostmap::bdb::PageSize;
-use rpostmap::bdb::btree::{BtreeBuilder, BtreeReader};
+use rpostmap::bdb::btree::{BtreeBuilder, BtreeReader, BtreeUpdater};
 use rpostmap::bdb::hash::{HashBuilder, HashReader, HashUpdater};
 use rpostmap::bdb::verify::{Report, verify};
 use rpostmap::entries::Entries;
@@ -14,6 +14,7 @@ use rpostmap::file::store::Store;
 use rpostmap::wire::ByteOrder;
 
 use crate::common::package_file;
+use crate::salvage_laws::any_bytes_as_damaged_file;
 
 fn check(file: &[u8]) -> Report {
     verify(&Store::from_bytes(file)).expect("verify")
@@ -103,31 +104,40 @@ proptest! {
         ops in prop::collection::vec((0..5u8, 0..120u32, 0..4usize), 1..250),
         order in prop::sample::select(vec![ByteOrder::Little, ByteOrder::Big]),
     ) {
-        let mut file = Vec::new();
-        HashBuilder::new()
-            .page_size(PageSize::new(512).unwrap())
-            .byte_order(order)
-            .build(&Entries::new(), &mut file)
-            .unwrap();
+        // The same operations on both kinds of file.
+        let size = PageSize::new(512).unwrap();
+        let (mut hash, mut btree) = (Vec::new(), Vec::new());
+        let none = Entries::new();
+        let builder = HashBuilder::new().page_size(size).byte_order(order);
+        builder.build(&none, &mut hash).unwrap();
+        let builder = BtreeBuilder::new().page_size(size).byte_order(order);
+        builder.build(&none, &mut btree).unwrap();
         let mut model = BTreeMap::new();
         for round in ops.chunks(40) {
-            let mut update = HashUpdater::new(Store::from_bytes(file.clone())).unwrap();
+            let mut in_hash = HashUpdater::new(Store::from_bytes(hash.clone())).unwrap();
+            let mut in_btree = BtreeUpdater::new(Store::from_bytes(btree.clone())).unwrap();
             for &(op, number, len) in round {
                 let long = if number % 11 == 0 { 200 } else { 0 };
                 let key = format!("{number}{}", "k".repeat(long)).into_bytes();
                 if op == 0 {
-                    update.delete(&key).unwrap();
+                    in_hash.delete(&key).unwrap();
+                    in_btree.delete(&key).unwrap();
                     model.remove(&key);
                 } else {
                     let value = vec![op; [3, 40, 128, 1500][len]];
-                    update.put(&key, &value, OnExisting::Replace).unwrap();
+                    in_hash.put(&key, &value, OnExisting::Replace).unwrap();
+                    in_btree.put(&key, &value, OnExisting::Replace).unwrap();
                     model.insert(key, value);
                 }
             }
-            update.commit(&mut file).unwrap();
-            let report = check(&file);
-            prop_assert!(report.defects.is_empty(), "{:?}", report.defects);
-            prop_assert_eq!(report.statistics.unwrap().entries, model.len() as u64);
+            in_hash.commit(&mut hash).unwrap();
+            in_btree.commit(&mut btree).unwrap();
+            for file in [&hash, &btree] {
+                let report = check(file);
+                prop_assert!(report.defects.is_empty(), "{:?}", report.defects);
+                prop_assert_eq!(report.statistics.unwrap().entries, model.len() as u64);
+                any_bytes_as_damaged_file(file);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //! A lookup walks from the root to a leaf. Four things keep a damaged file from giving a wrong
 //! answer:
 //!
-//! * every page is checked as a whole before it is used (see [`Node::check`]), once for a snapshot;
+//! * every page is checked as a whole before it is used (see `Node::check`), once for a snapshot;
 //! * a key that is less or greater than all keys of its leaf is also looked for on the other side
 //!   of the separator next to it: a damaged separator sends a search that far astray, not further;
 //! * before "not found" is answered, the leaf's keys must belong where the separators led, so that

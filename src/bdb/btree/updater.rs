@@ -2,7 +2,7 @@
 //!
 //! An update is worked out in memory on the pages it touches, which are taken apart into pairs and
 //! children and put together anew when the update is written. The order of writing, and what an
-//! interruption can leave, is told in [`pager`](crate::bdb::pager). This file keeps its rules so:
+//! interruption can leave, is told in `bdb::pager`. This file keeps its rules so:
 //!
 //! * a page that is split keeps its lesser half, the other half goes to a new page; nothing is ever
 //!   merged. Only the root takes over another page's content: its last child's, in one write;

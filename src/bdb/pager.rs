@@ -42,6 +42,8 @@ pub(crate) struct Pager {
     taken: BTreeSet<PageNo>,
     /// Reserved pages that come into use.
     claimed: BTreeSet<PageNo>,
+    /// Pages, first and last, that are never on the free list.
+    reserved: Vec<(PageNo, PageNo)>,
     /// Pages of the free list passed so far: a list that loops is an error.
     passed: PageSet,
     /// New pages that are not needed after all.
@@ -62,11 +64,18 @@ impl Pager {
             free_head,
             taken: BTreeSet::new(),
             claimed: BTreeSet::new(),
+            reserved: Vec::new(),
             passed: PageSet::new(count),
             spare: Vec::new(),
             freed: Vec::new(),
             new_pages: BTreeMap::new(),
         }
+    }
+
+    /// Says which pages, first and last, have a use of their own: a free list with one of them is
+    /// damaged.
+    pub(crate) fn reserve(&mut self, ranges: Vec<(PageNo, PageNo)>) {
+        self.reserved = ranges;
     }
 
     /// What all pages have in common.
@@ -97,6 +106,11 @@ impl Pager {
                 page.0,
                 "free list loops or leaves the file",
             ));
+        }
+        let is_reserved = |(first, last): &(PageNo, PageNo)| *first <= page && page <= *last;
+        if self.reserved.iter().any(is_reserved) {
+            let what = "page on the free list belongs to a bucket";
+            return Err(Error::corrupt_page(page.0, what));
         }
         let free = old.page(page)?;
         if free.kind() != PageKind::Free {

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use rpostmap::bdb::hash::HashReader;
+use rpostmap::bdb::hash::{HashReader, HashUpdater};
+use rpostmap::bdb::{OnExisting, Put};
 use rpostmap::file::store::Store;
 
 /// How many keys are looked up: a lookup may read the whole file.
@@ -55,4 +56,118 @@ pub(crate) fn any_bytes_as_hash_file(bytes: &[u8]) {
             key.escape_ascii()
         );
     }
+}
+
+/// Keys with all their values.
+type Listed = BTreeMap<Vec<u8>, Vec<Vec<u8>>>;
+
+/// Changes a copy of `bytes` as a hash file; which changes, the bits of `choice` say. Laws:
+///
+/// * nothing panics, and the file grows by no more than the changes need;
+/// * when the file listed well before, and the update goes well, then it lists well afterwards, and
+///   exactly what was changed is different; lookups agree.
+pub(crate) fn any_bytes_updated_as_hash_file(bytes: &[u8], choice: u8) {
+    let mut file = bytes.to_vec();
+    for round in 0..1 + u32::from(choice >> 7) {
+        let Some(mut listed) = list_hash_file(&file) else {
+            // There is no saying what it holds. It must not panic or grow without bounds.
+            if let Some(mut update) = open_update(&file) {
+                let mut unknown = Listed::new();
+                let changed = change(&mut update, &mut unknown, choice, round, false);
+                finish(update, changed, &mut file);
+            }
+            return;
+        };
+        let Some(mut update) = open_update(&file) else {
+            return;
+        };
+        let changed = change(&mut update, &mut listed, choice, round, true);
+        if !finish(update, changed, &mut file) {
+            return;
+        }
+        let now = list_hash_file(&file).expect("lists well after the update as before");
+        assert!(now == listed, "the update changed something else");
+        let reader = HashReader::new(Store::from_bytes(&*file)).expect("it was just listed");
+        for (key, values) in listed.iter().take(LOOKUP_MAX) {
+            let found = reader.get(key).expect("no damage before, none now");
+            let found = found.expect("what is listed is found");
+            assert!(values.iter().any(|value| *value == *found));
+        }
+    }
+}
+
+fn open_update(file: &[u8]) -> Option<HashUpdater> {
+    HashUpdater::new(Store::from_bytes(file)).ok()
+}
+
+/// All a file holds; `None` when it is damaged.
+fn list_hash_file(file: &[u8]) -> Option<Listed> {
+    let reader = HashReader::new(Store::from_bytes(file)).ok()?;
+    let mut listed = Listed::new();
+    for pair in reader.iter().ok()? {
+        let (key, value) = pair.ok()?;
+        listed
+            .entry(key.into_owned())
+            .or_default()
+            .push(value.into_owned());
+    }
+    listed.values_mut().for_each(|values| values.sort());
+    Some(listed)
+}
+
+/// Writes the update if all its changes went well; `false` when that was not so.
+fn finish(update: HashUpdater, changed: rpostmap::Result<()>, file: &mut Vec<u8>) -> bool {
+    let before = file.len();
+    let page_len = update.old().meta().format.size.bytes();
+    let done = changed.and_then(|()| update.commit(file)).is_ok();
+    assert!(
+        file.len() <= 2 * before + 1024 * page_len,
+        "grew from {before} to {} bytes",
+        file.len()
+    );
+    done
+}
+
+/// Applies the changes of `choice` to both; `strict` when `model` is what the file holds.
+fn change(
+    update: &mut HashUpdater,
+    model: &mut Listed,
+    choice: u8,
+    round: u32,
+    strict: bool,
+) -> rpostmap::Result<()> {
+    let has = |bit: u32| choice & 1 << bit != 0;
+    let value_len = if has(0) { 700 } else { 7 };
+    let known: Vec<Vec<u8>> = model.keys().take(LOOKUP_MAX).cloned().collect();
+    for (at, key) in known.iter().enumerate() {
+        if has(1) && at % 3 == 0 {
+            assert!(update.delete(key)?, "what is listed can be deleted");
+            model.remove(key);
+        }
+        if has(2) && at % 3 == 1 {
+            let value = vec![b'r'; value_len];
+            let put = update.put(key, &value, OnExisting::Replace)?;
+            assert_eq!(put, Put::Replaced);
+            model.insert(key.clone(), vec![value]);
+        }
+        if has(3) && at % 6 == 0 {
+            let value = b"back".to_vec();
+            let put = update.put(key, &value, OnExisting::Keep)?;
+            assert_eq!(put == Put::Kept, model.contains_key(key));
+            model.entry(key.clone()).or_insert(vec![value]);
+        }
+    }
+    // Enough for a small table to split and to double.
+    let new = if has(4) { 40 } else { 3 };
+    for number in 0..new {
+        let mut key = format!("new{number}.{round}").into_bytes();
+        if has(5) && number % 4 == 0 {
+            key.resize(200, b'k');
+        }
+        let value = vec![b'n'; if has(6) { 100 } else { 10 }];
+        let put = update.put(&key, &value, OnExisting::Keep)?;
+        assert!(!strict || (put == Put::Kept) == model.contains_key(&key));
+        model.entry(key).or_insert(vec![value]);
+    }
+    Ok(())
 }

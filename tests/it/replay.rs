@@ -14,7 +14,11 @@ fn what_was_found_once_stays_fixed() {
         }
         // Names the file when a law breaks.
         println!("{}", path.display());
-        laws::any_bytes_as_hash_file(&fs::read(&path).unwrap());
+        let bytes = fs::read(&path).unwrap();
+        laws::any_bytes_as_hash_file(&bytes);
+        for changes in 0..=u8::MAX {
+            laws::any_bytes_updated_as_hash_file(&bytes, changes);
+        }
         count += 1;
     }
     assert!(count > 0, "there is nothing to replay");

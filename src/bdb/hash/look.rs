@@ -210,7 +210,7 @@ impl<'a> Look<'a> {
     }
 
     /// The bytes of a key.
-    fn key<'k>(&self, page: &Page<'_>, item: HashItem<'k>) -> Result<Cow<'k, [u8]>> {
+    pub(super) fn key<'k>(&self, page: &Page<'_>, item: HashItem<'k>) -> Result<Cow<'k, [u8]>> {
         match item {
             HashItem::OnPage(key) => Ok(Cow::Borrowed(key)),
             HashItem::OffPage(item) => overflow::read(&self.pages, item, None).map(Cow::Owned),

@@ -12,15 +12,17 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::bdb::hash::HashReader;
-use crate::bdb::hash::bucket::{Addressing, group, high_mask};
+use crate::bdb::hash::bucket::{Addressing, GROUP_COUNT, group, high_mask};
 use crate::bdb::hash::function::HashFunction;
 use crate::bdb::hash::look::Chain;
+use crate::bdb::hash::pairs::Pairs;
 use crate::bdb::hash::parts::{Bucket, ChainPage, Pair, Value, compare, take_apart};
 use crate::bdb::item::OffPage;
 use crate::bdb::meta::{
     ELEMENT_COUNT_OFFSET, HIGH_MASK_OFFSET, LOW_MASK_OFFSET, MAX_BUCKET_OFFSET, SPARES_OFFSET,
+    check_groups,
 };
-use crate::bdb::page::PageSet;
+use crate::bdb::page::{PageKind, PageSet};
 use crate::bdb::page_buf::{HashPageBuf, Links};
 use crate::bdb::pager::Pager;
 use crate::bdb::{BucketNo, OnExisting, PageNo, Put, overflow};
@@ -93,9 +95,16 @@ impl HashUpdater {
             return Err(Error::unsupported(what));
         };
         old.look()?.check_nothing_behind_end(function)?;
+        let mut pager = Pager::new(meta.format, meta.page_count, PageNo(meta.free));
+        // Also of groups that are not in use yet: readers do not need those.
+        pager.reserve(check_groups(
+            &meta.addressing,
+            GROUP_COUNT,
+            meta.page_count,
+        )?);
         Ok(HashUpdater {
             function,
-            pager: Pager::new(meta.format, meta.page_count, PageNo(meta.free)),
+            pager,
             seen: PageSet::new(meta.page_count),
             freed: PageSet::new(meta.page_count),
             deleted: BTreeSet::new(),
@@ -525,12 +534,43 @@ impl HashUpdater {
             let what = format!("bucket {} has no page", new.0);
             return Err(Error::corrupt_page(0, what));
         };
+        self.check_unused(first_page, new)?;
         self.pager.claim(first_page);
         let moving = self.take_pairs_of(old, new)?;
         let bucket = self.fresh_bucket(first_page, moving)?;
         self.buckets.insert(new.0, bucket);
         self.gather(old);
         self.drop_empty_pages(old);
+        Ok(())
+    }
+
+    /// That nothing else is on the page reserved for bucket `new`: no chain and no long item uses
+    /// it. An interrupted split may have left copies of the bucket's keys there.
+    fn check_unused(&self, first_page: PageNo, new: BucketNo) -> Result<()> {
+        let look = self.old.look()?;
+        if first_page.0 >= look.pages.count() {
+            return Ok(());
+        }
+        let Some(page) = look.pages.page_or_blank(first_page)? else {
+            return Ok(());
+        };
+        let in_use = || {
+            let what = format!("page reserved for bucket {} is in use", new.0);
+            Err(Error::corrupt_page(first_page.0, what))
+        };
+        if page.kind() == PageKind::Free {
+            return Ok(());
+        }
+        if !page.kind().is_hash() || self.seen.contains(first_page) {
+            return in_use();
+        }
+        let mut pairs = Pairs::new(&page)?;
+        while let Some(pair) = pairs.next_pair()? {
+            let key = look.key(&page, pairs.item(pair.slot, pair.key)?)?;
+            if self.bucket_of(&key) != new {
+                return in_use();
+            }
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The meta page of hash files.
 
 use super::{AccessMethod, FREE_OFFSET, General, METHOD_OFFSET, Method, UID_LEN};
+use crate::bdb::PageNo;
 use crate::bdb::hash::bucket::{Addressing, GROUP_COUNT, ceil_log2};
 use crate::bdb::hash::function::HashFunction;
 use crate::bdb::page::PageFormat;
@@ -149,30 +150,43 @@ fn check_addressing(
         addressing.group_count() - 1,
         ceil_log2(max_bucket + 1) as usize
     );
-    let mut ranges = [(0, 0); GROUP_COUNT];
-    let groups = addressing.group_count();
-    for (group, range) in ranges.iter_mut().enumerate().take(groups) {
+    check_groups(addressing, addressing.group_count(), page_count).map(drop)
+}
+
+/// The pages, first and last, of each of the first `groups` groups that has any, in the order of
+/// the file.
+///
+/// # Errors
+///
+/// `Corrupt` when pages lie outside the file or belong to two groups, or when a group of a bucket
+/// in use has none.
+pub(crate) fn check_groups(
+    addressing: &Addressing,
+    groups: usize,
+    page_count: u32,
+) -> Result<Vec<(PageNo, PageNo)>> {
+    let mut ranges = Vec::with_capacity(groups);
+    for group in 0..groups {
         let (first, last) = Addressing::buckets_of_group(group);
         match (addressing.page_of(first), addressing.page_of(last)) {
+            (None, None) if group >= addressing.group_count() => {}
             (Some(first), Some(last)) if first.0 >= 1 && last.0 < page_count && first <= last => {
-                *range = (first.0, last.0);
+                ranges.push((first, last));
             }
             _ => {
-                return defect(format!(
-                    "pages of bucket group {group} lie outside the file"
-                ));
+                let what = format!("pages of bucket group {group} lie outside the file");
+                return Err(Error::corrupt_page(0, what));
             }
         }
     }
-    let ranges = ranges.get_mut(..groups).unwrap_or_default();
     ranges.sort_unstable();
     if ranges
         .windows(2)
         .any(|pair| matches!(pair, [a, b] if a.1 >= b.0))
     {
-        return defect("two bucket groups share pages".into());
+        return Err(Error::corrupt_page(0, "two bucket groups share pages"));
     }
-    Ok(())
+    Ok(ranges)
 }
 
 #[cfg(test)]

@@ -1,0 +1,133 @@
+//! Any sequence of changes to a hash file, next to a map; the file after every single write; and
+//! updates that begin where another one was interrupted.
+#![no_main]
+
+use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
+use libfuzzer_sys::fuzz_target;
+use rpostmap::bdb::hash::HashUpdater;
+use rpostmap::bdb::{OnExisting, PageSize};
+use rpostmap::file::store::Store;
+use rpostmap::wire::ByteOrder;
+
+#[path = "../../tests/common/updating.rs"]
+mod updating;
+
+use updating::{Model, Op, Recorder, apply, assert_holds, assert_nothing_lost, build};
+
+/// More would only make runs slow.
+const OPS_MAX: usize = 300;
+
+#[derive(Debug)]
+struct Input {
+    page_size: PageSize,
+    order: ByteOrder,
+    /// How many numbered entries there are at first.
+    start: u16,
+    /// The write after which each update is interrupted, and then done again.
+    interrupted: u8,
+    /// Batches, each an update of its own.
+    batches: Vec<Vec<Op>>,
+}
+
+impl Arbitrary<'_> for Input {
+    fn arbitrary(bytes: &mut Unstructured<'_>) -> Result<Input> {
+        let page_size = *bytes.choose(&[512, 512, 512, 1024, 4096])?;
+        let order = *bytes.choose(&[ByteOrder::Little, ByteOrder::Big])?;
+        let start = bytes.int_in_range(0..=120)?;
+        let interrupted = bytes.int_in_range(0..=60)?;
+        let mut batches = vec![Vec::new()];
+        for _ in 0..OPS_MAX {
+            if bytes.is_empty() {
+                break;
+            }
+            match op(bytes)? {
+                Op::Reopen => batches.push(Vec::new()),
+                op => batches.last_mut().expect("never empty").push(op),
+            }
+        }
+        Ok(Input {
+            page_size: PageSize::new(page_size).expect("a page size"),
+            order,
+            start,
+            interrupted,
+            batches,
+        })
+    }
+}
+
+fn op(bytes: &mut Unstructured<'_>) -> Result<Op> {
+    Ok(match bytes.int_in_range(0..=9)? {
+        0..=3 => Op::Put(key(bytes)?, value(bytes)?),
+        4..=6 => Op::Replace(key(bytes)?, value(bytes)?),
+        7..=8 => Op::Delete(key(bytes)?),
+        _ => Op::Reopen,
+    })
+}
+
+fn key(bytes: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    Ok(match bytes.int_in_range(0..=7)? {
+        // Prefixes of each other, and of the long ones.
+        0..=1 => vec![*bytes.choose(b"ab\0")?; bytes.int_in_range(0..=6)?],
+        2..=5 => numbered(bytes.int_in_range(0..=255)?),
+        // On both sides of the limit of a small page.
+        _ => vec![*bytes.choose(b"ab\0")?; bytes.int_in_range(120..=136)?],
+    })
+}
+
+fn value(bytes: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+    let byte = *bytes.choose(b"vw")?;
+    let len = match bytes.int_in_range(0..=3)? {
+        0..=1 => bytes.int_in_range(0..=40)?,
+        2 => bytes.int_in_range(90..=140)?,
+        _ => bytes.int_in_range(0..=2500)?,
+    };
+    Ok(vec![byte; len])
+}
+
+fn numbered(number: u16) -> Vec<u8> {
+    format!("key{number}@example.com\0").into_bytes()
+}
+
+/// That an update that was interrupted can be done again, or is refused with a reason.
+fn assert_goes_on(state: &[u8], before: &Model, after: &Model) {
+    let mut update = match HashUpdater::new(Store::from_bytes(state)) {
+        Ok(update) => update,
+        Err(error) => {
+            let said = error.to_string();
+            assert!(said.contains("interrupted update"), "{said}");
+            return;
+        }
+    };
+    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+        update.delete(key).unwrap();
+    }
+    for (key, value) in after {
+        update.put(key, value, OnExisting::Replace).unwrap();
+    }
+    let mut file = state.to_vec();
+    update.commit(&mut file).unwrap();
+    assert_holds(&file, after);
+}
+
+fuzz_target!(|input: Input| {
+    let start = (0..input.start).map(|i| (numbered(i), vec![b's'; usize::from(i) % 23]));
+    let mut model: Model = start.collect();
+    let mut file = build(&model, input.page_size, input.order);
+    for batch in &input.batches {
+        let before = model.clone();
+        let mut update = HashUpdater::new(Store::from_bytes(file.clone())).unwrap();
+        for op in batch {
+            apply(op, &mut update, &mut model);
+        }
+        let mut recorder = Recorder::new(file);
+        update.commit(&mut recorder).unwrap();
+        for (at, state) in recorder.states.iter().enumerate() {
+            assert_nothing_lost(state, &before, &model, at);
+        }
+        if let Some(state) = recorder.states.get(usize::from(input.interrupted)) {
+            assert_goes_on(state, &before, &model);
+        }
+        file = recorder.file;
+        assert_holds(&file, &model);
+    }
+});

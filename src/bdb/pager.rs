@@ -244,7 +244,9 @@ impl Pager {
             out.write_at(0, &meta)?;
             out.sync()?;
         }
-        // Also cuts off what an interrupted update left behind the end.
+        // What an interrupted update left behind the end goes first: new pages that are not
+        // written read as zeros.
+        out.set_file_len(offset(PageNo(self.old_count)))?;
         out.set_file_len(offset(PageNo(self.count)))?;
         let new_pages = self.new_pages.iter();
         let interim = interim.iter().map(|(page, bytes)| (page, bytes));

@@ -60,7 +60,7 @@ impl fmt::Display for PageNo {
 }
 
 /// The number of a hash bucket, from 0 to `max_bucket`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BucketNo(pub u32);
 
 /// The number of an entry in a page's index, from 0.

@@ -1,12 +1,14 @@
 //! In-place updates against a model, and stopped after every single write.
 
 use proptest::prelude::*;
-use rpostmap::bdb::PageSize;
 use rpostmap::bdb::hash::HashUpdater;
+use rpostmap::bdb::{OnExisting, PageSize};
 use rpostmap::file::store::Store;
 use rpostmap::wire::ByteOrder;
 
-use crate::common::updating::{Op, Recorder, apply, assert_holds, assert_nothing_lost, build};
+use crate::common::updating::{
+    Model, Op, Recorder, apply, assert_holds, assert_nothing_lost, build,
+};
 
 pub(crate) fn key() -> impl Strategy<Value = Vec<u8>> {
     let short = prop::collection::vec(prop::sample::select(&b"ab\0"[..]), 0..5);
@@ -89,6 +91,36 @@ proptest! {
             }
             file = recorder.file;
             assert_holds(&file, &model);
+        }
+    }
+}
+
+#[test]
+fn an_interruption_may_leave_a_long_key_on_two_pages_of_a_chain() {
+    // Keys of NULs all belong to bucket 0. Longer than 128 bytes they lie off the page.
+    let before: Model = (0..9)
+        .map(|i| (vec![0; 130 + i], vec![b'v'; 100]))
+        .collect();
+    let page_size = PageSize::new(512).unwrap();
+    let file = build(&before, page_size, ByteOrder::Little);
+    for key in before.keys() {
+        // Too long for the page the key is on.
+        let mut after = before.clone();
+        after.insert(key.clone(), vec![b'w'; 128]);
+        let mut update = HashUpdater::new(Store::from_bytes(file.clone())).unwrap();
+        update.put(key, &[b'w'; 128], OnExisting::Replace).unwrap();
+        let mut recorder = Recorder::new(file.clone());
+        update.commit(&mut recorder).unwrap();
+        for (at, state) in recorder.states.iter().enumerate() {
+            assert_nothing_lost(state, &before, &after, at);
+            // The next update takes it from there.
+            let mut again = state.clone();
+            let mut update = HashUpdater::new(Store::from_bytes(again.clone())).unwrap();
+            update
+                .put(key, &[b'w'; 128], OnExisting::Replace)
+                .unwrap_or_else(|error| panic!("after write {at}: {error}"));
+            update.commit(&mut again).unwrap();
+            assert_holds(&again, &after);
         }
     }
 }

@@ -13,11 +13,12 @@
 //!   checks the place of every key of the file, once.
 //!
 //! An interrupted update is no damage. What it can leave (see `bdb::pager`) is
-//! read right: a key that is still in the bucket it moved away from, keys on the page of a bucket
-//! that is not in use yet, a page that links back to a page that left the chain.
+//! read right: a key that is still in the bucket or on the page it moved away from, keys on the
+//! page of a bucket that is not in use yet, a page that links back to a page that left the chain.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bdb::duplicate::{self, Walk};
@@ -38,6 +39,8 @@ pub(super) struct Look<'a> {
     pub(super) meta: Cow<'a, HashMeta>,
     /// Pages visited to find the right place of keys that lie in a wrong one.
     stray_visits: Cell<u64>,
+    /// The off-page keys of one bucket that were read so far, each with the page it is on.
+    long_keys: RefCell<(BucketNo, HashMap<OffPage, PageNo>)>,
 }
 
 /// How many such visits there may be, for each page of the file. An interrupted update needs far
@@ -52,6 +55,7 @@ impl<'a> Look<'a> {
             pages,
             meta,
             stray_visits: Cell::new(0),
+            long_keys: RefCell::default(),
         }
     }
 
@@ -109,7 +113,8 @@ impl<'a> Look<'a> {
     }
 
     /// The bytes of an off-page key of `bucket`, its pages noted in `seen`; `None` when it is a
-    /// copy of a key that is in its place, see [`Look::is_in_place`].
+    /// copy of a key that is in its place, see [`Look::is_in_place`], or on an earlier page of the
+    /// chain.
     pub(super) fn off_page_key(
         &self,
         bucket: BucketNo,
@@ -118,9 +123,11 @@ impl<'a> Look<'a> {
         seen: &mut PageSet,
     ) -> Result<Option<Vec<u8>>> {
         let key = overflow::read(&self.pages, item, None)?;
-        if let Some(function) = self.meta.function
-            && !self.is_in_place(bucket, page, &key, function)?
-        {
+        let in_place = match self.meta.function {
+            Some(function) => self.is_in_place(bucket, page, &key, function)?,
+            None => true,
+        };
+        if !in_place || self.is_on_earlier_page(bucket, page, item) {
             // The copy shares its pages with the key, so they are not noted.
             let pages = u64::from(item.len) / self.pages.format().room() as u64;
             self.charge_stray(page.number(), pages)?;
@@ -128,6 +135,17 @@ impl<'a> Look<'a> {
         }
         overflow::pages(&self.pages, item, seen)?;
         Ok(Some(key))
+    }
+
+    /// Whether the same off-page key was on another page of the bucket before. An update that was
+    /// interrupted while it moved the key to a new page left it on the old one too.
+    fn is_on_earlier_page(&self, bucket: BucketNo, page: &Page<'_>, item: OffPage) -> bool {
+        let (of_bucket, keys) = &mut *self.long_keys.borrow_mut();
+        if *of_bucket != bucket {
+            *of_bucket = bucket;
+            keys.clear();
+        }
+        *keys.entry(item).or_insert(page.number()) != page.number()
     }
 
     /// Looks through every bucket: the file uses a hash function we do not know.

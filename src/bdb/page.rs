@@ -213,6 +213,16 @@ impl<'a> Pages<'a> {
         }))
     }
 
+    /// What page `number` says it is, from its header alone, also for pages that the meta page does
+    /// not know of.
+    pub(crate) fn kind_of(&self, number: PageNo) -> Result<PageKind> {
+        let offset = u64::from(number.0) * self.format.size.bytes() as u64;
+        let header = self.session.read(offset, HEADER_LEN)?;
+        let kind = header.as_deref().and_then(|header| header.get(TYPE_OFFSET));
+        kind.map(|byte| PageKind::from_byte(*byte))
+            .ok_or_else(|| Error::corrupt_page(number.0, "page lies beyond the end of the file"))
+    }
+
     /// As [`Pages::page_or_blank`], also for pages that the meta page does not know of.
     pub(crate) fn any_page(&self, number: PageNo) -> Result<Option<Page<'a>>> {
         let size = self.format.size.bytes();

@@ -19,12 +19,12 @@
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bdb::duplicate::{self, Walk};
 use crate::bdb::hash::bucket::Addressing;
 use crate::bdb::hash::function::HashFunction;
-use crate::bdb::hash::pairs::{Candidate, DUPLICATES_AS_KEY, Pair, Pairs};
+use crate::bdb::hash::known::{Known, Mark};
+use crate::bdb::hash::pairs::{Candidate, DUPLICATES_AS_KEY, Pair, Pairs, compare_on_page};
 use crate::bdb::item::{HashItem, OffPage};
 use crate::bdb::meta::HashMeta;
 use crate::bdb::overflow;
@@ -37,6 +37,10 @@ use crate::file::store::Session;
 pub(super) struct Look<'a> {
     pub(super) pages: Pages<'a>,
     pub(super) meta: Cow<'a, HashMeta>,
+    /// What earlier looks found out, if the file is still the same. Pages have marks only when it
+    /// cannot change.
+    known: Option<&'a Known>,
+    is_live: bool,
     /// Pages visited to find the right place of keys that lie in a wrong one.
     stray_visits: Cell<u64>,
     /// The off-page keys of one bucket that were read so far, each with the page it is on.
@@ -49,11 +53,18 @@ const STRAY_VISITS_PER_PAGE: u64 = 128;
 
 impl<'a> Look<'a> {
     /// A look at the file of `session`, whose meta page is `meta`.
-    pub(super) fn new(session: Session<'a>, meta: Cow<'a, HashMeta>) -> Look<'a> {
+    pub(super) fn new(
+        session: Session<'a>,
+        meta: Cow<'a, HashMeta>,
+        known: Option<&'a Known>,
+    ) -> Look<'a> {
+        let is_live = session.is_live();
         let pages = Pages::new(session, meta.format, meta.page_count);
         Look {
             pages,
             meta,
+            known,
+            is_live,
             stray_visits: Cell::new(0),
             long_keys: RefCell::default(),
         }
@@ -63,31 +74,77 @@ impl<'a> Look<'a> {
         &self.meta.addressing
     }
 
-    pub(super) fn get(
-        &self,
-        key: &[u8],
-        function: HashFunction,
-        places_checked: &AtomicBool,
-    ) -> Result<Option<Cow<'a, [u8]>>> {
+    pub(super) fn get(&self, key: &[u8], function: HashFunction) -> Result<Option<Cow<'a, [u8]>>> {
         let hash = function.hash(key);
         let bucket = self.addressing().bucket_of(hash);
         let mut chain = Chain::new(self.addressing(), bucket)?;
-        let mut first_key = false;
+        let mut has_keys = false;
         while let Some(page) = self.next_page(&mut chain)? {
-            if let Some(value) = self.find_on(&page, key)? {
-                return Ok(Some(value));
+            let (value, sound) = self.find_in_bucket(bucket, &page, key, function)?;
+            if value.is_some() {
+                return Ok(value);
             }
-            if !first_key {
-                first_key = self.check_first_key(bucket, &page, function)?;
+            if !has_keys {
+                has_keys = match sound {
+                    true => page.entry_count()? != 0,
+                    false => self.check_first_key(bucket, &page, function)?,
+                };
             }
         }
         self.check_not_grown(hash, key)?;
         self.check_behind_end(key)?;
-        if !first_key && !places_checked.load(Ordering::Relaxed) {
+        if !has_keys && !self.known.is_some_and(Known::are_places_checked) {
             self.check_places(function)?;
-            places_checked.store(true, Ordering::Relaxed);
+            self.known.into_iter().for_each(Known::set_places_checked);
         }
         Ok(None)
+    }
+
+    /// The value of a key on a page of its bucket, and whether the page is known to be sound.
+    #[inline]
+    fn find_in_bucket(
+        &self,
+        bucket: BucketNo,
+        page: &Page<'a>,
+        key: &[u8],
+        function: HashFunction,
+    ) -> Result<(Option<Cow<'a, [u8]>>, bool)> {
+        let pairs = Pairs::new(page)?;
+        if page.kind() == PageKind::HashSorted {
+            // Most lookups that find something end here.
+            if let Some(pair) = pairs.find_sorted(key) {
+                return Ok((Some(self.value(page, &pairs, &pair)?), false));
+            }
+            if self.is_sound(bucket, page, function)? {
+                return Ok((None, true));
+            }
+        }
+        Ok((self.find_among_all(page, key)?, false))
+    }
+
+    /// Whether halving is known to find whatever a page holds. Found out once for each page.
+    #[inline]
+    fn is_sound(&self, bucket: BucketNo, page: &Page<'_>, function: HashFunction) -> Result<bool> {
+        let Some(known) = self.known.filter(|_| !self.is_live) else {
+            return Ok(false);
+        };
+        if known.is(page.number(), Mark::Sound) {
+            return Ok(true);
+        }
+        let mut pairs = Pairs::new(page)?;
+        let mut last: Option<&[u8]> = None;
+        while let Some(pair) = pairs.next_pair()? {
+            let HashItem::OnPage(key) = pairs.item(pair.slot, pair.key)? else {
+                return Ok(false);
+            };
+            let ascends = last.is_none_or(|last| compare_on_page(last, key).is_lt());
+            if !ascends || self.addressing().bucket_of(function.hash(key)) != bucket {
+                return Ok(false);
+            }
+            last = Some(key);
+        }
+        known.set(page.number(), Mark::Sound);
+        Ok(true)
     }
 
     /// Whether `bucket` holds the key.
@@ -162,13 +219,18 @@ impl<'a> Look<'a> {
     }
 
     fn find_on(&self, page: &Page<'a>, key: &[u8]) -> Result<Option<Cow<'a, [u8]>>> {
-        let mut pairs = Pairs::new(page)?;
-        // Most lookups that find something end here; the rest look at every key.
+        let pairs = Pairs::new(page)?;
         if page.kind() == PageKind::HashSorted
             && let Some(pair) = pairs.find_sorted(key)
         {
             return self.value(page, &pairs, &pair).map(Some);
         }
+        self.find_among_all(page, key)
+    }
+
+    /// The value of a key on a page in whatever order.
+    fn find_among_all(&self, page: &Page<'a>, key: &[u8]) -> Result<Option<Cow<'a, [u8]>>> {
+        let mut pairs = Pairs::new(page)?;
         while let Some(candidate) = pairs.find(key)? {
             let pair = match candidate {
                 Candidate::Hit(pair) => pair,
@@ -319,21 +381,48 @@ impl<'a> Look<'a> {
         if unfolded.0 <= self.addressing().max_bucket {
             return Ok(());
         }
+        let Some(number) = self.addressing().page_of(unfolded) else {
+            return Ok(());
+        };
+        let known = self.known.filter(|_| !self.is_live);
+        if known.is_some_and(|known| known.is(number, Mark::Empty)) {
+            return Ok(());
+        }
         match self.unused_page(unfolded)? {
             Some(page) if self.find_on(&page, key)?.is_some() => Err(self.grown(&page, unfolded)),
-            _ => Ok(()),
+            Some(page) if page.entry_count()? != 0 => Ok(()),
+            _ => {
+                known
+                    .into_iter()
+                    .for_each(|known| known.set(number, Mark::Empty));
+                Ok(())
+            }
         }
     }
 
     /// That no page behind the end of the database holds `key`: an update was interrupted there,
     /// and nobody knows any more whether the key was in the table.
     fn check_behind_end(&self, key: &[u8]) -> Result<()> {
-        for number in self.meta.page_count..self.meta.file_page_count {
-            let number = PageNo(number);
-            let page = self.pages.any_page(number);
+        if self.meta.page_count == self.meta.file_page_count {
+            return Ok(());
+        }
+        match self.known.filter(|_| !self.is_live) {
+            Some(known) => self.check_behind(known.behind(|| self.pages_behind()), key),
+            None => self.check_behind(&self.pages_behind(), key),
+        }
+    }
+
+    /// The pages behind the end of the database that may hold keys.
+    fn pages_behind(&self) -> Vec<PageNo> {
+        let all = (self.meta.page_count..self.meta.file_page_count).map(PageNo);
+        all.filter(|page| self.pages.kind_of(*page).is_ok_and(PageKind::is_hash))
+            .collect()
+    }
+
+    fn check_behind(&self, pages: &[PageNo], key: &[u8]) -> Result<()> {
+        for &number in pages {
             // What is damaged there does not matter.
-            if let Ok(Some(page)) = page
-                && page.kind().is_hash()
+            if let Ok(Some(page)) = self.pages.any_page(number)
                 && matches!(self.find_on(&page, key), Ok(Some(_)))
             {
                 let what = "key lies behind the end of the database, left by an interrupted update";

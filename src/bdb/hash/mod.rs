@@ -7,6 +7,7 @@
 //! | [`pairs`] | the key/value pairs of one page and their order |
 //! | [`reader`] | the face of reading: look up, list |
 //! | `look` | lookups, chains, and the checks that make answers safe |
+//! | `known` | what lookups found out about a file so far |
 //! | [`iter`] | listing |
 //! | `parts` | buckets taken apart for an update |
 //! | [`updater`] | put, replace and delete in place |
@@ -16,6 +17,7 @@ pub mod bucket;
 pub mod builder;
 pub mod function;
 pub mod iter;
+mod known;
 mod look;
 pub mod pairs;
 mod parts;

@@ -3,9 +3,9 @@
 //! How a lookup goes and what it checks is told in `look`, how a listing goes in [`iter`](super::iter).
 
 use std::borrow::Cow;
-use std::sync::atomic::AtomicBool;
 
 use crate::bdb::hash::iter::Iter;
+use crate::bdb::hash::known::Known;
 use crate::bdb::hash::look::Look;
 use crate::bdb::meta::HashMeta;
 use crate::error::Result;
@@ -31,8 +31,7 @@ use crate::file::store::Store;
 pub struct HashReader {
     store: Store,
     meta: HashMeta,
-    /// Whether every key of the file was found in its place.
-    places_checked: AtomicBool,
+    known: Known,
 }
 
 impl HashReader {
@@ -43,12 +42,15 @@ impl HashReader {
     /// `Corrupt` or `Unsupported` when the meta page is not that of a hash file this crate reads;
     /// `Io` when it cannot be read.
     pub fn new(store: Store) -> Result<HashReader> {
-        let meta = HashMeta::read(&store.session()?)?;
-        Ok(HashReader {
-            store,
-            meta,
-            places_checked: AtomicBool::new(false),
-        })
+        let session = store.session()?;
+        let meta = HashMeta::read(&session)?;
+        let known = Known::new(if session.is_live() {
+            0
+        } else {
+            meta.page_count
+        });
+        drop(session);
+        Ok(HashReader { store, meta, known })
     }
 
     /// The meta page as it was when the file was opened.
@@ -72,7 +74,7 @@ impl HashReader {
     pub fn get(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
         let look = self.look()?;
         match look.meta.function {
-            Some(function) => look.get(key, function, &self.places_checked),
+            Some(function) => look.get(key, function),
             None => look.get_anywhere(key),
         }
     }
@@ -90,11 +92,16 @@ impl HashReader {
 
     pub(super) fn look(&self) -> Result<Look<'_>> {
         let session = self.store.session()?;
-        let meta = if session.is_live() {
-            Cow::Owned(HashMeta::read(&session)?)
-        } else {
-            Cow::Borrowed(&self.meta)
-        };
-        Ok(Look::new(session, meta))
+        if !session.is_live() {
+            return Ok(Look::new(
+                session,
+                Cow::Borrowed(&self.meta),
+                Some(&self.known),
+            ));
+        }
+        let meta = HashMeta::read(&session)?;
+        // What was known of the file is forgotten when it is another one by now.
+        let known = (meta == self.meta).then_some(&self.known);
+        Ok(Look::new(session, Cow::Owned(meta), known))
     }
 }

@@ -138,9 +138,15 @@ impl Work<'_> {
             .collect::<Result<Vec<_>, _>>()?;
         let mut found = false;
         let mut lines = KeyLines::new(input);
-        while let Some(key) = lines.next_key()? {
-            for deletion in &mut deletions {
-                found |= self.delete_from(deletion, key)?;
+        loop {
+            let keys = lines.next_keys()?;
+            if keys.is_empty() {
+                break;
+            }
+            for key in keys {
+                for deletion in &mut deletions {
+                    found |= self.delete_from(deletion, key)?;
+                }
             }
         }
         deletions

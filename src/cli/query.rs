@@ -1,9 +1,10 @@
 //! `-q` and `-s`: looks keys up, and lists tables.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ffi::OsStr;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::{io, panic, thread};
 
 use crate::cli::input::KeyLines;
 use crate::cli::output::Output;
@@ -13,6 +14,9 @@ use crate::error::ErrorKind;
 use crate::file::store::StoreMode;
 use crate::table::traits::Table;
 use crate::table::{OpenOptions, TableSpec, open};
+
+/// From this many keys at a time on two threads look them up.
+const PARALLEL_MIN: usize = 512;
 
 impl Work<'_> {
     fn open(&self, spec: &TableSpec, store: StoreMode) -> Result<Box<dyn Table>, Fatal> {
@@ -53,36 +57,66 @@ impl Work<'_> {
         input: impl io::Read,
         output: &mut Output,
     ) -> Result<bool, Stop> {
-        let mut tables: Vec<Box<dyn Table>> = Vec::new();
-        let specs: Vec<TableSpec> = self.specs().collect();
+        // Each table is opened when it is first needed.
+        let tables: Vec<(TableSpec, OnceCell<Box<dyn Table>>)> =
+            self.specs().map(|spec| (spec, OnceCell::new())).collect();
         let mut found = false;
         let mut lines = KeyLines::new(input);
-        while let Some(key) = lines.next_key()? {
-            for (at, spec) in specs.iter().enumerate() {
-                if at == tables.len() {
-                    tables.push(self.open(spec, StoreMode::AUTO)?);
+        loop {
+            let keys = lines.next_keys()?;
+            if keys.is_empty() {
+                return Ok(found);
+            }
+            // What the first table says; the others are asked only if it says nothing.
+            let mut first = match tables.first().and_then(|(_, table)| table.get()) {
+                Some(table) if keys.len() >= PARALLEL_MIN && table.is_settled() => {
+                    lookup_all(&**table, &keys)
                 }
-                let table = &*tables[at];
-                if let Some(value) = self.lookup(table, key)? {
-                    if value.is_empty() {
-                        self.warn_empty_value(&table.title(), key);
+                _ => Vec::new(),
+            }
+            .into_iter();
+            for key in keys {
+                let mut answer = first.next();
+                for (spec, table) in &tables {
+                    let table = match table.get() {
+                        Some(table) => &**table,
+                        None => {
+                            let opened = self.open(spec, StoreMode::AUTO)?;
+                            &**table.get_or_init(|| opened)
+                        }
+                    };
+                    if let Some(value) = self.checked(table, key, answer.take())? {
+                        if value.is_empty() {
+                            self.warn_empty_value(&table.title(), key);
+                        }
+                        output.line(&[key, b"\t", &value])?;
+                        found = true;
+                        break;
                     }
-                    output.line(&[key, b"\t", &value])?;
-                    found = true;
-                    break;
                 }
             }
         }
-        Ok(found)
     }
 
     fn lookup<'t>(&self, table: &'t dyn Table, key: &[u8]) -> Result<Option<Cow<'t, [u8]>>, Fatal> {
+        self.checked(table, key, None)
+    }
+
+    /// The answer of a table for a key, asked for here unless it is known already, with the
+    /// warnings that belong to it.
+    fn checked<'t>(
+        &self,
+        table: &'t dyn Table,
+        key: &[u8],
+        answer: Option<Answer<'t>>,
+    ) -> Result<Option<Cow<'t, [u8]>>, Fatal> {
         if self.utf8 && std::str::from_utf8(key).is_err() {
             let title = table.title();
             self.warn_malformed(&[title.as_bytes(), b": non-UTF-8 key \"", key]);
             return Ok(None);
         }
-        table.lookup(key).map_err(|error| match error.kind() {
+        let answer = answer.unwrap_or_else(|| table.lookup(key));
+        answer.map_err(|error| match error.kind() {
             ErrorKind::InvalidUtf8 { value } => {
                 let title = table.title();
                 let (before, between) = (b": key \"".as_slice(), b"\": non-UTF-8 value \"");
@@ -128,4 +162,24 @@ impl Work<'_> {
         let text = format!("table {table} should return NO RESULT in case of NOT FOUND");
         self.program.warning(text.as_bytes());
     }
+}
+
+/// What a table says about a key.
+type Answer<'t> = crate::Result<Option<Cow<'t, [u8]>>>;
+
+/// What a table says about each of `keys`, looked up on two threads: most of the time of a lookup
+/// is waiting for memory.
+fn lookup_all<'t>(table: &'t dyn Table, keys: &[&[u8]]) -> Vec<Answer<'t>> {
+    let lookup =
+        |keys: &[&[u8]]| -> Vec<Answer<'t>> { keys.iter().map(|key| table.lookup(key)).collect() };
+    let (front, back) = keys.split_at(keys.len() / 2);
+    thread::scope(|scope| {
+        let back = scope.spawn(|| lookup(back));
+        let mut answers = lookup(front);
+        answers.extend(
+            back.join()
+                .unwrap_or_else(|payload| panic::resume_unwind(payload)),
+        );
+        answers
+    })
 }

@@ -195,6 +195,10 @@ impl Table for FileTable {
         self.lookup_forms(&long)
     }
 
+    fn is_settled(&self) -> bool {
+        self.nul_forms.to_try().count() == 1
+    }
+
     fn iter(&self) -> Result<Listing<'_>> {
         let pairs = self
             .reader

@@ -25,6 +25,12 @@ pub trait Table: Send + Sync {
     /// [`Error::is_temporary`](crate::Error::is_temporary).
     fn lookup(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>>;
 
+    /// Whether a lookup gives the same answer whatever was looked up before. A table that does not
+    /// know yet whether its keys end in a NUL follows the first that is found.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
     /// All entries in the table's own order, bytes as stored but for the NUL.
     ///
     /// # Errors

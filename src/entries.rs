@@ -33,17 +33,19 @@ pub enum Inserted {
     Duplicate,
 }
 
-/// Where an entry lies in the arena. `key_len` is [`REMOVED`] for one that was replaced.
+/// Where an entry begins in the arena; it ends where the next one begins. `key_len` is [`REMOVED`]
+/// for one that was replaced.
 #[derive(Clone, Copy)]
 struct Record {
     start: u64,
     key_len: u32,
-    value_len: u32,
     /// Half of the key's hash, so that the index can grow without touching the arena.
     hash: u32,
 }
 
 const REMOVED: u32 = u32::MAX;
+/// With fewer entries it is not worth while to drop replaced ones.
+const COMPACT_MIN: usize = 10_000;
 /// The most bytes a key or a value can have.
 const LEN_MAX: u64 = u32::MAX as u64 - 1;
 
@@ -54,6 +56,8 @@ pub struct Entries {
     records: Vec<Record>,
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
+    /// The number of entries. Not that of the index, which may be gone.
+    count: usize,
 }
 
 impl Entries {
@@ -118,10 +122,10 @@ impl Entries {
         let key_end = self.arena.len();
         append_value(&mut self.arena);
         let key = self.arena.get(start..key_end).unwrap_or_default();
+        checked_len("value", self.arena.len() - key_end)?;
         let record = Record {
             start: start as u64,
             key_len: checked_len("key", key.len())?,
-            value_len: checked_len("value", self.arena.len() - key_end)?,
             hash: half(self.hasher.hash_one(key)),
         };
         let number = self.next_number()?;
@@ -137,6 +141,7 @@ impl Entries {
         let inserted = match entry {
             hash_table::Entry::Vacant(vacant) => {
                 vacant.insert(number);
+                self.count += 1;
                 Inserted::New
             }
             hash_table::Entry::Occupied(mut occupied) => {
@@ -152,7 +157,30 @@ impl Entries {
             }
         };
         self.records.push(record);
+        if inserted == Inserted::Duplicate {
+            self.compact();
+        }
         Ok(inserted)
+    }
+
+    /// Drops the bytes of entries that were replaced, when they are the greater part.
+    fn compact(&mut self) {
+        if self.records.len() < COMPACT_MIN || self.records.len() < 2 * self.count {
+            return;
+        }
+        let mut compact = Entries::new();
+        compact.hasher = self.hasher.clone();
+        for (key, value) in self.iter() {
+            // They fitted before, so they fit now.
+            let _ = compact.insert(key, value);
+        }
+        *self = compact;
+    }
+
+    /// Gives back the memory that only further insertions would need. What is inserted or looked
+    /// for after that is not found among what is there.
+    pub(crate) fn close(&mut self) {
+        self.index = HashTable::new();
     }
 
     /// Removes an entry; `false` when it is not there.
@@ -163,6 +191,7 @@ impl Entries {
         });
         let Ok(found) = found else { return false };
         let (number, _) = found.remove();
+        self.count -= 1;
         if let Some(record) = self.records.get_mut(number as usize) {
             record.key_len = REMOVED;
         }
@@ -186,12 +215,12 @@ impl Entries {
 
     /// The number of entries.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.count
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.count == 0
     }
 
     /// One more than the highest number of an entry. Numbers of replaced entries stay unused.
@@ -202,38 +231,58 @@ impl Entries {
     /// The key and value of entry `number`, or `None` when it was replaced or never was.
     #[inline]
     pub(crate) fn entry(&self, number: u32) -> Option<(&[u8], &[u8])> {
-        let record = self.records.get(number as usize)?;
-        entry_of(record, &self.arena)
+        entry_of(&self.records, &self.arena, number)
     }
 
     /// The lengths of key and value of entry `number`, without touching their bytes.
     #[inline]
-    pub(crate) fn lens(&self, number: u32) -> Option<(u32, u32)> {
-        let record = self.records.get(number as usize)?;
-        (record.key_len != REMOVED).then_some((record.key_len, record.value_len))
+    pub(crate) fn lens(&self, number: u32) -> Option<(usize, usize)> {
+        let record = self
+            .records
+            .get(number as usize)
+            .filter(|record| record.key_len != REMOVED)?;
+        let len = end_of(&self.records, &self.arena, number) - record.start;
+        let key_len = record.key_len as usize;
+        Some((key_len, usize::try_from(len).ok()?.checked_sub(key_len)?))
     }
 
     /// All entries in the order of insertion.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.records
-            .iter()
-            .filter_map(|record| entry_of(record, &self.arena))
+        let numbers = 0..u32::try_from(self.records.len()).unwrap_or(u32::MAX);
+        numbers.filter_map(|number| self.entry(number))
     }
 }
 
-fn entry_of<'a>(record: &Record, arena: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
-    if record.key_len == REMOVED {
-        return None;
-    }
-    let (_, bytes) = arena.split_at_checked(usize::try_from(record.start).ok()?)?;
-    let (key, rest) = bytes.split_at_checked(record.key_len as usize)?;
-    Some((key, rest.get(..record.value_len as usize)?))
+/// Where an entry ends in the arena.
+#[inline]
+fn end_of(records: &[Record], arena: &[u8], number: u32) -> u64 {
+    records
+        .get(number as usize + 1)
+        .map_or(arena.len() as u64, |next| next.start)
 }
 
+#[inline]
+fn entry_of<'a>(records: &[Record], arena: &'a [u8], number: u32) -> Option<(&'a [u8], &'a [u8])> {
+    let record = records
+        .get(number as usize)
+        .filter(|record| record.key_len != REMOVED)?;
+    let end = end_of(records, arena, number);
+    let bytes = arena.get(usize::try_from(record.start).ok()?..usize::try_from(end).ok()?)?;
+    bytes.split_at_checked(record.key_len as usize)
+}
+
+/// Whether entry `number` has this key. `arena` may go on behind the last entry.
 fn is_key(records: &[Record], arena: &[u8], number: u32, hash: u32, key: &[u8]) -> bool {
-    records.get(number as usize).is_some_and(|record| {
-        record.hash == hash && entry_of(record, arena).is_some_and(|(other, _)| other == key)
-    })
+    let Some(record) = records.get(number as usize) else {
+        return false;
+    };
+    if record.hash != hash || usize::try_from(record.key_len) != Ok(key.len()) {
+        return false;
+    }
+    let bytes = usize::try_from(record.start)
+        .ok()
+        .and_then(|start| arena.get(start..));
+    bytes.is_some_and(|bytes| bytes.starts_with(key))
 }
 
 /// The half of a hash that is kept.
@@ -304,6 +353,36 @@ mod tests {
         assert_eq!(put_last(&mut entries, b"a", b"4"), Inserted::Duplicate);
         assert_eq!(list(&entries), [(&b"b"[..], &b"2"[..]), (b"a", b"4")]);
         assert_eq!(entries.len(), 2);
+    }
+
+    #[test]
+    fn replaced_entries_do_not_pile_up() {
+        let mut entries = Entries::new();
+        for i in 0..100_000u32 {
+            put_last(
+                &mut entries,
+                format!("{}", i % 100).as_bytes(),
+                &[b'v'; 100],
+            );
+        }
+        assert_eq!(entries.len(), 100);
+        assert!(
+            entries.arena.len() < 3 * COMPACT_MIN * 103,
+            "{}",
+            entries.arena.len()
+        );
+        assert_eq!(entries.iter().count(), 100);
+        assert!(entries.contains(b"42"));
+    }
+
+    #[test]
+    fn a_closed_collection_still_lists_its_entries() {
+        let mut entries = Entries::new();
+        entries.insert(b"a", b"1").unwrap();
+        entries.insert(b"b", b"2").unwrap();
+        entries.close();
+        assert_eq!(entries.len(), 2);
+        assert_eq!(list(&entries), [(&b"a"[..], &b"1"[..]), (b"b", b"2")]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::file::WriteAt;
 /// From this many entries on a file is written while it is worked out.
 pub(crate) const OVERLAP_MIN: usize = 10_000;
 /// Bytes gathered before they are written.
-const REGION_BUFFER_LEN: usize = 1 << 20;
+const REGION_BUFFER_LEN: usize = 1 << 18;
 
 /// Pages that follow each other in the file, gathered and written in large pieces.
 pub(crate) struct Region {

@@ -133,5 +133,6 @@ fn read_entries<R: Read>(
             });
         }
     }
+    entries.close();
     Ok(entries)
 }

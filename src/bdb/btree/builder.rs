@@ -163,7 +163,7 @@ fn cut_into_leaves(entries: &Entries, numbers: &[u32], sizes: ItemSizes) -> Vec<
     let (mut count, mut used) = (0, 0);
     for &number in numbers {
         let (key_len, value_len) = entries.lens(number).unwrap_or((0, 0));
-        let len = sizes.leaf_item_len(key_len as usize) + sizes.leaf_item_len(value_len as usize);
+        let len = sizes.leaf_item_len(key_len) + sizes.leaf_item_len(value_len);
         if count > 0 && used + len > sizes.room {
             cuts.push(count);
             (count, used) = (0, 0);

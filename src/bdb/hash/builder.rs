@@ -300,9 +300,7 @@ fn choose_bucket_count(entries: &Entries, hashes: &[u32], sizes: PairSizes) -> u
         let lens = u32::try_from(number)
             .ok()
             .and_then(|number| entries.lens(number));
-        lens.map_or(0, |(key, value)| {
-            sizes.pair_len(key as usize, value as usize) as u64
-        })
+        lens.map_or(0, |(key, value)| sizes.pair_len(key, value) as u64)
     };
     let total: u64 = (0..hashes.len()).map(pair_len).sum();
     let room = sizes.room as u64;

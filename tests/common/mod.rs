@@ -7,6 +7,7 @@
 //! the tests themselves are tested against the original. Another build of ours can be tested too,
 //! if its file is called `rpostmap`.
 
+pub(crate) mod raw;
 pub(crate) mod updating;
 
 use std::ffi::{OsStr, OsString};

@@ -24,6 +24,7 @@ mod replay;
 mod salvage;
 mod salvage_laws;
 mod stores;
+mod traps;
 mod updates;
 mod verbs;
 mod verify;

@@ -5,6 +5,7 @@
 use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use rpostmap::bdb::hash::HashUpdater;
+use rpostmap::bdb::verify::verify;
 use rpostmap::bdb::{OnExisting, PageSize};
 use rpostmap::file::store::Store;
 use rpostmap::wire::ByteOrder;
@@ -15,7 +16,7 @@ mod updating;
 use updating::{Model, Op, Recorder, apply, assert_holds, assert_nothing_lost, build};
 
 /// More would only make runs slow.
-const OPS_MAX: usize = 300;
+const OPS_MAX: usize = 100;
 
 #[derive(Debug)]
 struct Input {
@@ -129,5 +130,7 @@ fuzz_target!(|input: Input| {
         }
         file = recorder.file;
         assert_holds(&file, &model);
+        let report = verify(&Store::from_bytes(&*file)).unwrap();
+        assert!(report.is_clean(), "{:?}", report.defects);
     }
 });

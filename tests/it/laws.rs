@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use rpostmap::bdb::hash::{HashReader, HashUpdater};
+use rpostmap::bdb::verify::verify;
 use rpostmap::bdb::{OnExisting, Put};
 use rpostmap::file::store::Store;
 
@@ -65,7 +66,8 @@ type Listed = BTreeMap<Vec<u8>, Vec<Vec<u8>>>;
 ///
 /// * nothing panics, and the file grows by no more than the changes need;
 /// * when the file listed well before, and the update goes well, then it lists well afterwards, and
-///   exactly what was changed is different; lookups agree.
+///   exactly what was changed is different; lookups agree;
+/// * when a verification found no error before, it finds none afterwards.
 pub(crate) fn any_bytes_updated_as_hash_file(bytes: &[u8], choice: u8) {
     let mut file = bytes.to_vec();
     for round in 0..1 + u32::from(choice >> 7) {
@@ -81,12 +83,14 @@ pub(crate) fn any_bytes_updated_as_hash_file(bytes: &[u8], choice: u8) {
         let Some(mut update) = open_update(&file) else {
             return;
         };
+        let was_clean = is_clean(&file);
         let changed = change(&mut update, &mut listed, choice, round, true);
         if !finish(update, changed, &mut file) {
             return;
         }
         let now = list_hash_file(&file).expect("lists well after the update as before");
         assert!(now == listed, "the update changed something else");
+        assert!(!was_clean || is_clean(&file), "the update left a defect");
         let reader = HashReader::new(Store::from_bytes(&*file)).expect("it was just listed");
         for (key, values) in listed.iter().take(LOOKUP_MAX) {
             let found = reader.get(key).expect("no damage before, none now");
@@ -94,6 +98,10 @@ pub(crate) fn any_bytes_updated_as_hash_file(bytes: &[u8], choice: u8) {
             assert!(values.iter().any(|value| *value == *found));
         }
     }
+}
+
+fn is_clean(file: &[u8]) -> bool {
+    verify(&Store::from_bytes(file)).is_ok_and(|report| report.is_clean())
 }
 
 fn open_update(file: &[u8]) -> Option<HashUpdater> {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use rpostmap::bdb::hash::HashUpdater;
+use rpostmap::bdb::verify::verify;
 use rpostmap::bdb::{OnExisting, PageSize};
 use rpostmap::file::store::Store;
 use rpostmap::wire::ByteOrder;
@@ -44,6 +45,12 @@ pub(crate) fn order() -> impl Strategy<Value = ByteOrder> {
     prop::sample::select(vec![ByteOrder::Little, ByteOrder::Big])
 }
 
+#[track_caller]
+fn assert_clean(file: &[u8]) {
+    let report = verify(&Store::from_bytes(file)).unwrap();
+    assert!(report.is_clean(), "{:?}", report.defects);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
@@ -66,6 +73,7 @@ proptest! {
             }
             update.commit(&mut file).unwrap();
             assert_holds(&file, &model);
+            assert_clean(&file);
         }
     }
 
@@ -91,6 +99,7 @@ proptest! {
             }
             file = recorder.file;
             assert_holds(&file, &model);
+            assert_clean(&file);
         }
     }
 }

@@ -10,6 +10,7 @@ use rpostmap::wire::ByteOrder;
 use crate::common::updating::{
     Model, Op, Recorder, apply, assert_holds, assert_nothing_lost, build,
 };
+use crate::fixtures;
 
 pub(crate) fn key() -> impl Strategy<Value = Vec<u8>> {
     let short = prop::collection::vec(prop::sample::select(&b"ab\0"[..]), 0..5);
@@ -130,6 +131,20 @@ fn an_interruption_may_leave_a_long_key_on_two_pages_of_a_chain() {
                 .unwrap_or_else(|error| panic!("after write {at}: {error}"));
             update.commit(&mut again).unwrap();
             assert_holds(&again, &after);
+        }
+    }
+}
+
+#[test]
+fn a_replaced_value_on_an_unsorted_page_leaves_the_page_sorted() {
+    for name in ["libdb-4.5-hash-512-le.db", "libdb-4.5-hash-4096-be.db"] {
+        let file = fixtures::read(&format!("bdb/{name}"));
+        for key in fixtures::model("bdb/entries.txt").into_keys() {
+            let mut update = HashUpdater::new(Store::from_bytes(&*file)).unwrap();
+            update.put(&key, b"new", OnExisting::Replace).unwrap();
+            let mut updated = file.clone();
+            update.commit(&mut updated).unwrap();
+            assert_clean(&updated);
         }
     }
 }

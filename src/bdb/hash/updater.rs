@@ -416,17 +416,11 @@ impl HashUpdater {
         let place = self.bucket(bucket).pages.get_mut(page);
         match place {
             Some(page) if page.used() + pair.len() <= room => {
-                page.sort();
-                let at = at.min(page.pairs.len());
-                if page
-                    .pairs
-                    .get(at)
-                    .is_some_and(|other| compare(other, &pair).is_lt())
-                {
-                    // The page was unsorted before.
-                    page.insert(pair);
-                } else {
+                if page.sorted {
+                    let at = at.min(page.pairs.len());
                     page.pairs.insert(at, pair);
+                } else {
+                    page.insert(pair);
                 }
             }
             _ => {

@@ -231,8 +231,12 @@ fn an_update_that_is_killed_loses_no_old_key() {
         assert_eq!(updated[52..72], table[52..72], "{words:?}: not in place");
         for kill in 0..KILLS / 2 {
             let mut running = start();
-            // Spread over the whole run; the last ones a little late.
-            thread::sleep(whole.mul_f64(f64::from(kill) / f64::from(KILLS / 2 - 2)));
+            // A few early, most while the changes are written, which comes last.
+            let part = match kill {
+                0..4 => f64::from(kill) / 5.0,
+                _ => 0.6 + 0.5 * f64::from(kill - 4) / f64::from(KILLS / 2 - 4),
+            };
+            thread::sleep(whole.mul_f64(part));
             running.kill();
             running.finish();
             let state = fs::read(dir.file("t.db")).expect("read the table");

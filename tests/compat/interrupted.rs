@@ -199,14 +199,14 @@ fn an_update_that_is_killed_loses_no_old_key() {
     if !have(&["postmap"]) {
         return;
     }
-    let before: Model = users(0..20_000).collect();
+    let before: Model = users(0..8_000).collect();
     let dir = TestDir::new("killed");
     dir.write("t", source(&before));
     dir.ours("rpostmap").args(["hash:t"]).ok();
     let table = fs::read(dir.file("t.db")).expect("read the table");
     let changes: [(&[&str], Vec<u8>, Model); 2] = {
-        let mut added: Model = users(30_000..30_400).collect();
-        added.extend((0..40).map(|i| (user(i * 7), stored("w".repeat(1000 + i * 50)))));
+        let mut added: Model = users(30_000..30_200).collect();
+        added.extend((0..20).map(|i| (user(i * 7), stored("w".repeat(1000 + i * 50)))));
         let mut more = before.clone();
         more.extend(added.clone());
         let doomed: Vec<_> = before.keys().step_by(20).cloned().collect();
@@ -231,12 +231,20 @@ fn an_update_that_is_killed_loses_no_old_key() {
         assert_eq!(updated[52..72], table[52..72], "{words:?}: not in place");
         for kill in 0..KILLS / 2 {
             let mut running = start();
-            // A few early, most while the changes are written, which comes last.
-            let part = match kill {
-                0..4 => f64::from(kill) / 5.0,
-                _ => 0.6 + 0.5 * f64::from(kill - 4) / f64::from(KILLS / 2 - 4),
+            let modified = || {
+                let metadata = fs::metadata(dir.file("t.db")).expect("stat");
+                metadata.modified().expect("a time")
             };
-            thread::sleep(whole.mul_f64(part));
+            let untouched_since = modified();
+            if kill % 4 == 0 {
+                thread::sleep(whole.mul_f64(f64::from(kill) / f64::from(KILLS / 2)));
+            } else {
+                // A moment after the first write.
+                while running.is_running() && modified() == untouched_since {
+                    thread::yield_now();
+                }
+                thread::sleep(Duration::from_micros(u64::from(kill) * 40));
+            }
             running.kill();
             running.finish();
             let state = fs::read(dir.file("t.db")).expect("read the table");

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bdb::btree::{BtreeBuilder, BtreeUpdater};
 use crate::bdb::hash::{HashBuilder, HashUpdater};
+use crate::bdb::page::PageFormat;
 use crate::bdb::{OnExisting, PageSize};
 use crate::entries::{Entries, Inserted, OnDuplicate};
 use crate::error::{Error, Result};
@@ -139,6 +140,7 @@ impl TableUpdater {
             changed_len, old, ..
         } = &self.work
             && (changed_len + len) * REBUILD_RATIO > old.len()
+            && old.can_be_rebuilt()
         {
             return self.gather_whole(len);
         }
@@ -241,7 +243,7 @@ impl TableUpdater {
         else {
             return Ok(());
         };
-        if *changed_len * REBUILD_RATIO <= old.len() {
+        if *changed_len * REBUILD_RATIO <= old.len() || !old.can_be_rebuilt() {
             return Ok(());
         }
         self.gather_whole(0)
@@ -389,27 +391,36 @@ impl FormatUpdater {
         })
     }
 
+    /// What all pages have in common, and how many belong to the table.
+    fn pages(&self) -> (PageFormat, u32) {
+        match self {
+            FormatUpdater::Hash(update) => {
+                let meta = update.old().meta();
+                (meta.format, meta.page_count)
+            }
+            FormatUpdater::Btree(update) => {
+                let meta = update.old().meta();
+                (meta.format, meta.page_count)
+            }
+        }
+    }
+
     fn layout(&self) -> Layout {
-        let format = match self {
-            FormatUpdater::Hash(update) => update.old().meta().format,
-            FormatUpdater::Btree(update) => update.old().meta().format,
-        };
+        let (format, _) = self.pages();
         Layout {
             page_size: format.size,
             order: format.order,
         }
     }
 
-    /// The file's length in bytes.
+    /// Whether a table that is built anew has all that this one has. Builders write no checksums.
+    fn can_be_rebuilt(&self) -> bool {
+        !self.pages().0.checksum
+    }
+
+    /// The table's length in bytes.
     fn len(&self) -> u64 {
-        let (format, page_count) = match self {
-            FormatUpdater::Hash(update) => {
-                (update.old().meta().format, update.old().meta().page_count)
-            }
-            FormatUpdater::Btree(update) => {
-                (update.old().meta().format, update.old().meta().page_count)
-            }
-        };
+        let (format, page_count) = self.pages();
         format.size.bytes() as u64 * u64::from(page_count)
     }
 

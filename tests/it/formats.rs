@@ -90,3 +90,20 @@ fn a_table_of_the_other_type_is_refused_until_it_is_built_anew() {
         assert_eq!(found.stdout, b"value\n");
     }
 }
+
+#[test]
+fn a_table_with_checksums_keeps_them_however_many_entries_are_added() {
+    let dir = TestDir::new("checksums");
+    let fixture = package_file("tests/data/bdb/libdb-5.3-hash-checksum-4096-le.db");
+    dir.write("t.db", std::fs::read(fixture).expect("in the repository"));
+    let entries: String = (0..5_000).map(|i| format!("new{i} value{i}\n")).collect();
+    dir.ours("rpostmap")
+        .args(["-i", "-n", "hash:t"])
+        .stdin(entries)
+        .ok();
+    let file = std::fs::read(dir.file("t.db")).expect("written just now");
+    assert_eq!(file[26], 1, "the flag for checksums");
+    dir.ours("rpostmap").args(["verify", "hash:t"]).ok();
+    let listing = dir.ours("rpostmap").args(["-s", "hash:t"]).ok();
+    assert_eq!(listing.sorted_lines().len(), 5_307);
+}

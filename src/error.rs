@@ -241,10 +241,23 @@ impl std::error::Error for Error {
     }
 }
 
+/// The text of an error of the operating system as the C library has it, without the number that
+/// [`io::Error`] adds.
+pub(crate) fn system_text(error: &io::Error) -> String {
+    let mut text = error.to_string();
+    if let Some(number) = error.raw_os_error() {
+        let suffix = format!(" (os error {number})");
+        text.truncate(text.strip_suffix(&suffix).unwrap_or(&text).len());
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::error::Error as _;
+
+    use nix::libc;
 
     #[test]
     fn text_says_where_and_keeps_the_cause_apart() {
@@ -267,6 +280,22 @@ mod tests {
                 .is_some()
         );
         assert!(Error::corrupt("x").source().is_none());
+    }
+
+    #[test]
+    fn texts_of_the_system_are_those_of_the_c_library() {
+        for (number, text) in [
+            (libc::ENOENT, "No such file or directory"),
+            (libc::EIO, "Input/output error"),
+            (libc::ELOOP, "Too many levels of symbolic links"),
+            (libc::ENAMETOOLONG, "File name too long"),
+        ] {
+            assert_eq!(system_text(&io::Error::from_raw_os_error(number)), text);
+        }
+        assert_eq!(
+            system_text(&io::Error::other("x (os error 5)")),
+            "x (os error 5)"
+        );
     }
 
     #[test]

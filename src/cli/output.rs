@@ -2,7 +2,8 @@
 
 use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write};
 
-use crate::cli::report::{Fatal, system_error};
+use crate::cli::report::Fatal;
+use crate::error::system_text;
 
 /// Bytes gathered before they are written.
 const BLOCK_LEN: usize = 64 * 1024;
@@ -24,7 +25,7 @@ impl From<io::Error> for Broken {
         if error.kind() == ErrorKind::BrokenPipe {
             return Broken::ClosedPipe;
         }
-        Broken::Failed(format!("write standard output: {}", system_error(&error)).into())
+        Broken::Failed(format!("write standard output: {}", system_text(&error)).into())
     }
 }
 

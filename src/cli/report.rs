@@ -6,9 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::errno::Errno;
-
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, system_text};
 
 /// Who is speaking, and to whom.
 #[derive(Debug)]
@@ -101,19 +99,11 @@ pub(super) fn failure(error: &Error) -> Fatal {
     let mut text = error.to_string();
     if let Some(io) = error.io_error() {
         text.push_str(": ");
-        text.push_str(&system_error(io));
+        text.push_str(&system_text(io));
     } else if let Some(source) = error.source() {
         text.push_str(&format!(": {source}"));
     }
     text.into()
-}
-
-/// The text of an error of the operating system, without its number.
-pub(super) fn system_error(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(number) => Errno::from_raw(number).desc().to_string(),
-        None => error.to_string(),
-    }
 }
 
 /// `text` with every byte replaced by `?` that is not printable ASCII, or with `utf8` not part of

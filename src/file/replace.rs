@@ -36,7 +36,7 @@ use super::lock::{
 use super::open::same_file;
 use super::signals::SignalHold;
 use super::write_at::WriteAt;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, system_text};
 
 /// What a temporary file's name has between the table's name and the random part.
 const MARK: &[u8] = b".rpostmap-";
@@ -87,11 +87,8 @@ impl fmt::Display for InPlaceReason {
         match self {
             InPlaceReason::Directory { path, source } => {
                 let path = path.display();
-                write!(f, "no file can be created in {path}: ")?;
-                match source.raw_os_error() {
-                    Some(number) => f.write_str(Errno::from_raw(number).desc()),
-                    None => source.fmt(f),
-                }
+                let source = system_text(source);
+                write!(f, "no file can be created in {path}: {source}")
             }
             InPlaceReason::Owner { uid, gid } => {
                 write!(f, "a new file cannot be given to owner {uid}, group {gid}")

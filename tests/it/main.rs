@@ -17,6 +17,7 @@ mod examples;
 mod fixtures;
 mod formats;
 mod laws;
+mod messages;
 mod model;
 mod planted;
 mod replace;

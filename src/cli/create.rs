@@ -1,11 +1,14 @@
 //! Makes tables from their sources.
 
 use std::fs::{File, Metadata};
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 
 use crate::cli::postmap::{Stop, Work};
 use crate::cli::report::{Fatal, failure};
 use crate::error::Error;
+use crate::file::open::same_file;
 use crate::file::privilege::ActAs;
 use crate::source::MapSource;
 use crate::table::open::TableType;
@@ -41,9 +44,12 @@ impl Work<'_> {
             mode: self.table_mode(&metadata),
         };
         let table = spec.file(format.suffix());
-        let mut source = MapSource::new(path, file, self.utf8);
+        let source = || {
+            let file = newest(path, file, &metadata).map_err(|e| Error::io("open", path, e))?;
+            Ok(MapSource::new(path, file, self.utf8))
+        };
         let mut notify = |notice| self.notify(notice);
-        let made = compile(format, &table, &mut source, &options, &mut notify)
+        let made = compile(format, &table, source, &options, &mut notify)
             .map_err(|error| failure(&error))?;
         self.verbose(|| {
             format!(
@@ -80,5 +86,15 @@ impl Work<'_> {
             Notice::Duplicate { .. } if self.request.on_duplicate.is_some() => {}
             notice => self.program.warning(&notice.message()),
         }
+    }
+}
+
+/// The source once the table is locked: another file may have taken its name while the lock was
+/// waited for. `opened` is what was there before.
+fn newest(path: &Path, opened: File, metadata: &Metadata) -> io::Result<File> {
+    match path.metadata() {
+        // Anything but a regular file could keep the reader waiting, and the table's lock with it.
+        Ok(now) if now.is_file() && !same_file(&now, metadata) => File::open(path),
+        _ => Ok(opened),
     }
 }

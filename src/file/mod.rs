@@ -13,7 +13,7 @@
 
 pub mod in_place;
 pub mod lock;
-mod open;
+pub(crate) mod open;
 pub(crate) mod overlap;
 pub mod privilege;
 pub mod replace;

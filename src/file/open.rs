@@ -37,7 +37,7 @@ pub(super) fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<(Fi
 }
 
 /// Whether both describe one file: same device, same inode.
-pub(super) fn same_file(one: &Metadata, other: &Metadata) -> bool {
+pub(crate) fn same_file(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 

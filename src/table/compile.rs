@@ -1,8 +1,8 @@
 //! From a source text to a table.
 //!
-//! The old table is locked first, then the text is read, then the new table takes the old one's
-//! place. So of two runs at the same time the later one reads the newer text and wins, and nothing
-//! is written before the whole text was read without an error.
+//! The old table is locked first, then the caller says which text to read, then the new table takes
+//! the old one's place. So of two runs at the same time the later one reads the newer text and wins,
+//! and nothing is written before the whole text was read without an error.
 
 use std::io::Read;
 use std::path::Path;
@@ -60,19 +60,22 @@ pub struct Compiled {
     pub len: u64,
 }
 
-/// Makes the table file `path` from the entries of `source`.
+/// Makes the table file `path` from the entries of the source that `source` gives.
+///
+/// `source` is called once the old table is locked, which can take as long as somebody else holds
+/// the lock: a source opened only then is the one that counts now.
 ///
 /// Readers see the old table or the new one. On any error, and when a signal ends the process, the
 /// old table stays as it was.
 ///
 /// # Errors
 ///
-/// `Io` when the source cannot be read or the table cannot be written; `TooLong` when an entry or
+/// What `source` fails with; `Io` when the source cannot be read or the table cannot be written; `TooLong` when an entry or
 /// the table exceeds what the format can hold; `Interrupted`.
 pub fn compile<R: Read>(
     format: FileFormat,
     path: &Path,
-    source: &mut MapSource<R>,
+    source: impl FnOnce() -> Result<MapSource<R>>,
     options: &CompileOptions,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Compiled> {
@@ -82,7 +85,7 @@ pub fn compile<R: Read>(
             table: path.to_path_buf(),
         });
     }
-    let entries = read_entries(format, path, source, options, notify)?;
+    let entries = read_entries(format, path, &mut source()?, options, notify)?;
     let len = replace(
         target,
         options.mode,

@@ -172,6 +172,38 @@ fn rebuild_that_waited_for_a_replaced_table_locks_the_new_one() {
 }
 
 #[test]
+fn rebuild_that_waited_reads_the_source_that_is_there_by_then() {
+    if is_stand_in() {
+        return shout("replaced source: the original opens the source before it waits");
+    }
+    let dir = TestDir::new("source");
+    for (case, content) in [("replaced", Some("k new\n")), ("gone", None)] {
+        dir.write("t", "k old\n");
+        dir.ours("rpostmap").args(["hash:t"]).ok();
+        let table = File::open(dir.file("t.db")).expect("open t.db");
+        table.lock().expect("lock t.db");
+        let mut running = dir.ours("rpostmap").args(["hash:t"]).start();
+        sleep(Duration::from_millis(300));
+        assert!(
+            running.is_running(),
+            "{case}: did not wait\n{}",
+            running.finish()
+        );
+        match content {
+            Some(content) => {
+                dir.write("edited", content);
+                fs::rename(dir.file("edited"), dir.file("t")).expect("replace t");
+            }
+            None => fs::remove_file(dir.file("t")).expect("rm t"),
+        }
+        table.unlock().expect("unlock");
+        running.finish().status_is(0).stderr_is("");
+        let answer = dir.ours("rpostmap").args(["-q", "k", "hash:t"]).ok();
+        answer.stdout_is(if content.is_some() { "new\n" } else { "old\n" });
+    }
+}
+
+#[test]
 fn failed_rebuild_leaves_the_old_table_and_nothing_else() {
     let dir = TestDir::new("failed");
     dir.write("t", "k old\n");

@@ -184,7 +184,7 @@ impl Target {
 
     /// A new file in the table's directory, or why that cannot be and the old one must do.
     fn beside(&self, new_mode: u32) -> Result<Result<Temporary, InPlaceReason>> {
-        remove_stale(&self.real);
+        remove_stale(&self.real, self.old.as_ref().map(LockedFile::file));
         let temporary = match Temporary::create(&self.real) {
             Ok(temporary) => temporary,
             Err(source) if self.old.is_some() && is_refused(&source) => {
@@ -279,6 +279,13 @@ impl Replacement {
     /// content takes memory until it is committed.
     pub fn in_place(&self) -> Option<&InPlaceReason> {
         self.reason.as_ref()
+    }
+
+    /// Whether the old table has names besides the one that will be replaced. What a dead run left
+    /// does not count: it is removed by now.
+    pub fn old_has_other_links(&self) -> bool {
+        let old = self.target.existing().and_then(|old| old.metadata().ok());
+        old.is_some_and(|old| old.nlink() > 1)
     }
 
     /// Puts the new table in the place of the old one, durably, and releases all locks.
@@ -482,9 +489,11 @@ fn is_temporary_name(name: &OsStr, prefix: &[u8]) -> bool {
     })
 }
 
-/// Removes the temporary files of `target` whose writers are dead: nobody holds their lock. What
+/// Removes the temporary files of `target` whose writers are dead: nobody holds their lock, or we do,
+/// because the writer died when the file already was the table, `held`, under its second name. What
 /// cannot be looked at or removed is left; nothing here waits.
-fn remove_stale(target: &Path) {
+fn remove_stale(target: &Path, held: Option<&File>) {
+    let held = held.and_then(|held| held.metadata().ok());
     let prefix = temporary_prefix(target);
     let mut options = OpenOptions::new();
     options
@@ -500,9 +509,13 @@ fn remove_stale(target: &Path) {
         let Ok(file) = options.open(&path) else {
             continue;
         };
+        let is_held = held.as_ref().is_some_and(|held| {
+            let metadata = file.metadata();
+            metadata.is_ok_and(|metadata| same_file(&metadata, held))
+        });
         let lock = FileLock::try_now(&file, &path, LockKind::Flock, LockMode::Exclusive);
         // The name may have been renamed away, to be the table, between the two calls.
-        if matches!(lock, Ok(Some(_))) && names(&path, &file) {
+        if (is_held || matches!(lock, Ok(Some(_)))) && names(&path, &file) {
             let _ = fs::remove_file(&path);
         }
     }

@@ -1,7 +1,6 @@
 //! Puts a new table file in the place of the old one.
 
 use std::fmt;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::error::Result;
@@ -18,8 +17,8 @@ pub(crate) fn replace(
     notify: &mut dyn FnMut(Notice),
 ) -> Result<u64> {
     let path = target.path().to_path_buf();
-    let other_links = has_other_links(&target);
     let mut new = target.start(mode)?;
+    let other_links = new.old_has_other_links();
     let told = new
         .in_place()
         .map(|reason| notify(in_place(&path, reason)))
@@ -39,9 +38,4 @@ fn in_place(path: &Path, reason: &impl fmt::Display) -> Notice {
         table: path.to_path_buf(),
         reason: reason.to_string(),
     }
-}
-
-fn has_other_links(target: &Target) -> bool {
-    let old = target.existing().and_then(|old| old.metadata().ok());
-    old.is_some_and(|old| old.nlink() > 1)
 }

@@ -204,6 +204,25 @@ fn rebuild_that_waited_reads_the_source_that_is_there_by_then() {
 }
 
 #[test]
+fn hard_links_are_warned_of_unless_a_killed_run_left_them() {
+    if is_stand_in() {
+        return shout("hard links: the original rewrites the file they share");
+    }
+    let dir = TestDir::new("links");
+    dir.write("t", "k v\n");
+    let warning = "rpostmap: warning: t.db: has other hard links, which keep the old content\n";
+    for (name, stderr, is_left) in [
+        (".t.db.rpostmap-0123456789abcdef", "", false),
+        ("other.db", warning, true),
+    ] {
+        dir.ours("rpostmap").args(["hash:t"]).ok().stderr_is("");
+        fs::hard_link(dir.file("t.db"), dir.file(name)).expect("link");
+        dir.ours("rpostmap").args(["hash:t"]).ok().stderr_is(stderr);
+        assert_eq!(dir.file(name).exists(), is_left, "{name}");
+    }
+}
+
+#[test]
 fn failed_rebuild_leaves_the_old_table_and_nothing_else() {
     let dir = TestDir::new("failed");
     dir.write("t", "k old\n");

@@ -85,15 +85,13 @@ fn bad_usage(program: &Program, bad: BadUsage) -> ExitCode {
 
 /// Says what is wrong with an option.
 pub(super) fn tell_misuse(program: &Program, misuse: Misuse) {
-    let letter = |letter: u8| [letter].escape_ascii().to_string();
+    let quoted = |text: &str, letter: u8| [text.as_bytes(), b"'", &[letter], b"'"].concat();
     let text = match misuse {
-        Misuse::Unknown(bad) => format!("invalid option -- '{}'", letter(bad)),
-        Misuse::ArgumentMissing(bad) => {
-            format!("option requires an argument -- '{}'", letter(bad))
-        }
-        Misuse::Long(text) => text,
+        Misuse::Unknown(letter) => quoted("invalid option -- ", letter),
+        Misuse::ArgumentMissing(letter) => quoted("option requires an argument -- ", letter),
+        Misuse::Long(text) => text.into_bytes(),
     };
-    program.info(text.as_bytes());
+    program.info(&text);
 }
 
 /// Does what was asked; `false` when nothing was found.

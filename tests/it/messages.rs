@@ -1,8 +1,10 @@
 //! What messages look like when the system or the user comes up with something unusual.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
-use crate::common::TestDir;
+use crate::common::{TestDir, is_stand_in, shout};
 
 #[test]
 fn errors_of_the_system_are_worded_as_the_c_library_does() {
@@ -11,4 +13,28 @@ fn errors_of_the_system_are_worded_as_the_c_library_does() {
     let end = dir.ours("postmap").args(["hash:t"]).finish();
     end.status_is(1)
         .stderr_is("postmap: fatal: open t: Too many levels of symbolic links\n");
+}
+
+#[test]
+fn a_letter_that_is_no_option_is_shown_as_it_is() {
+    let dir = TestDir::new("letter");
+    for (word, shown) in [
+        (&b"-Z"[..], "Z"),
+        (b"-'", "'"),
+        (b"-\\", "\\"),
+        (b"-\x01", "?"),
+        (b"-\xff", "?"),
+    ] {
+        if is_stand_in() && shown == "?" {
+            shout("unprintable letters: the original prints them as they are");
+            continue;
+        }
+        let end = dir.ours("postmap").args([OsStr::from_bytes(word)]).finish();
+        let first = end.stderr.split(|&byte| byte == b'\n').next();
+        let first = String::from_utf8_lossy(first.unwrap_or_default());
+        assert!(
+            first.ends_with(&format!("invalid option -- '{shown}'")),
+            "{first}"
+        );
+    }
 }

@@ -36,10 +36,13 @@ impl From<Broken> for Stop {
 
 /// Runs the command.
 pub(super) fn run(mut program: Program, words: Vec<OsString>) -> ExitCode {
-    let request = match Request::parse(words, !program.drop_in) {
+    let mut request = match Request::parse(words, !program.drop_in) {
         Ok(request) => request,
         Err(bad) => return bad_usage(&program, bad),
     };
+    if std::env::var_os("MAIL_VERBOSE").is_some() {
+        request.verbose = true;
+    }
     let mut output = Output::new();
     let result = execute(&mut program, &request, &mut output);
     end(&program, result, output)

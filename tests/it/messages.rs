@@ -38,3 +38,18 @@ fn a_letter_that_is_no_option_is_shown_as_it_is() {
         );
     }
 }
+
+#[test]
+fn mail_verbose_in_the_environment_is_one_v() {
+    let dir = TestDir::new("verbose");
+    dir.write("t", "k v\n");
+    dir.shell("postmap hash:t").ok().stderr_is("");
+    for script in [
+        "postmap -v hash:t",
+        "MAIL_VERBOSE= postmap hash:t",
+        "MAIL_VERBOSE=0 postmap hash:t",
+    ] {
+        let end = dir.shell(script).ok();
+        assert!(!end.stderr.is_empty(), "{script}: nothing more\n{end}");
+    }
+}

@@ -1,7 +1,9 @@
 //! The one error type: what went wrong, where, and whether trying again can help.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The result of everything in this crate that can fail.
@@ -187,10 +189,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (ErrorKind::Io { action }, Some(path)) = (&self.0.kind, &self.0.path) {
-            return write!(f, "{action} {}", path.display());
+            return write!(f, "{action} {}", masked(path));
         }
         if let Some(path) = &self.0.path {
-            write!(f, "{}: ", path.display())?;
+            write!(f, "{}: ", masked(path))?;
         }
         write!(f, "{}", self.0.kind)
     }
@@ -241,6 +243,16 @@ impl std::error::Error for Error {
     }
 }
 
+/// A name as text: each byte that is not UTF-8 becomes a `?`, as in messages of the original.
+pub(crate) fn masked(name: impl AsRef<OsStr>) -> String {
+    let mut text = String::new();
+    for chunk in name.as_ref().as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    text
+}
+
 /// The text of an error of the operating system as the C library has it, without the number that
 /// [`io::Error`] adds.
 pub(crate) fn system_text(error: &io::Error) -> String {
@@ -280,6 +292,14 @@ mod tests {
                 .is_some()
         );
         assert!(Error::corrupt("x").source().is_none());
+    }
+
+    #[test]
+    fn each_byte_of_a_name_that_is_no_text_is_a_question_mark() {
+        let name = OsStr::from_bytes(b"\xc3\xa4\xff\xe2\x82.db");
+        assert_eq!(masked(name), "\u{e4}???.db");
+        let error = Error::io("open", name, io::ErrorKind::NotFound.into());
+        assert_eq!(error.to_string(), "open \u{e4}???.db");
     }
 
     #[test]

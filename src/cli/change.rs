@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::cli::input::KeyLines;
 use crate::cli::postmap::{Stop, Work};
 use crate::cli::report::{Fatal, failure};
-use crate::error::Error;
+use crate::error::{Error, masked};
 use crate::key::NulForms;
 use crate::source::MapSource;
 use crate::table::open::TableType;
@@ -91,7 +91,7 @@ impl Work<'_> {
                 self.program
                     .open_failure(&error.with_action("open database"))
             })?;
-        let title = format!("{}:{}", format.type_name(), path.display());
+        let title = format!("{}:{}", format.type_name(), masked(&path));
         Ok(Deletion {
             table,
             title,

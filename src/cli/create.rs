@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::cli::postmap::{Stop, Work};
 use crate::cli::report::{Fatal, failure};
-use crate::error::Error;
+use crate::error::{Error, masked};
 use crate::file::open::same_file;
 use crate::file::privilege::ActAs;
 use crate::source::MapSource;
@@ -54,7 +54,7 @@ impl Work<'_> {
         self.verbose(|| {
             format!(
                 "{}: {} entries, {} bytes",
-                table.display(),
+                masked(&table),
                 made.entry_count,
                 made.len
             )

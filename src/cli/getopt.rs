@@ -9,6 +9,8 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::error::masked;
+
 /// An option that exists.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flag {
@@ -87,7 +89,7 @@ impl Getopt {
         let mut halves = word.as_bytes().splitn(2, |&byte| byte == b'=');
         let name = halves.next().unwrap_or_default();
         let glued = halves.next();
-        let shown = || format!("--{}", OsStr::from_bytes(name).display());
+        let shown = || format!("--{}", masked(OsStr::from_bytes(name)));
         let flag = self.flags.iter().find(|flag| flag.long.as_bytes() == name);
         let flag = flag.ok_or_else(|| Misuse::Long(format!("no such option: {}", shown())))?;
         let argument = match (flag.argument, glued) {

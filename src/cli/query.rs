@@ -10,7 +10,7 @@ use crate::cli::input::KeyLines;
 use crate::cli::output::Output;
 use crate::cli::postmap::{Stop, Work};
 use crate::cli::report::Fatal;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, masked};
 use crate::file::store::StoreMode;
 use crate::table::traits::Table;
 use crate::table::{OpenOptions, TableSpec, open};
@@ -28,7 +28,7 @@ impl Work<'_> {
         };
         let table = open(spec, &options).map_err(|error| self.program.open_failure(&error))?;
         if let Some(stale) = table.stale() {
-            let (table, source) = (stale.table.display(), stale.source.display());
+            let (table, source) = (masked(&stale.table), masked(&stale.source));
             let text = format!("database {table} is older than source file {source}");
             self.program.warning(text.as_bytes());
         }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::error::{Error, ErrorKind, system_text};
+use crate::error::{Error, ErrorKind, masked, system_text};
 
 /// Who is speaking, and to whom.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Program {
 
     /// The name, as messages show it.
     pub(super) fn name(&self) -> String {
-        self.name.display().to_string()
+        masked(&self.name)
     }
 
     /// A line of information.
@@ -75,7 +75,7 @@ impl Program {
 
     /// What kept a table from being opened.
     pub(super) fn open_failure(&self, error: &Error) -> Fatal {
-        let path = error.path().unwrap_or(Path::new("")).display();
+        let path = masked(error.path().unwrap_or(Path::new("")));
         match error.kind() {
             ErrorKind::Io { .. } | ErrorKind::Spec { .. } => failure(error),
             ErrorKind::Unsupported { .. } if error.path().is_none() => failure(error),
@@ -89,7 +89,7 @@ impl Program {
     pub(super) fn read_failure(&self, error: &Error) -> Fatal {
         match (error.kind(), error.path()) {
             (ErrorKind::Io { .. }, _) | (_, None) => failure(error),
-            (kind, Some(path)) => format!("error reading {}: {kind}", path.display()).into(),
+            (kind, Some(path)) => format!("error reading {}: {kind}", masked(path)).into(),
         }
     }
 }

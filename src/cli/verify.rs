@@ -12,6 +12,7 @@ use crate::cli::postmap::Stop;
 use crate::cli::report::failure;
 use crate::cli::text::escaped;
 use crate::cli::verb::{Call, HELP, Verb, method_of};
+use crate::error::masked;
 use crate::wire::ByteOrder;
 
 pub(super) static VERB: Verb = Verb {
@@ -44,7 +45,7 @@ fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
         && statistics.method != method_of(format)
     {
         let found = method_name(statistics.method);
-        let path = store.path().unwrap_or("".as_ref()).display();
+        let path = masked(store.path().unwrap_or("".as_ref()));
         return Err(Stop::from(format!("{path} is a {found} file")));
     }
     if call.has("json") {

@@ -36,7 +36,7 @@ use super::lock::{
 use super::open::same_file;
 use super::signals::SignalHold;
 use super::write_at::WriteAt;
-use crate::error::{Error, ErrorKind, Result, system_text};
+use crate::error::{Error, ErrorKind, Result, masked, system_text};
 
 /// What a temporary file's name has between the table's name and the random part.
 const MARK: &[u8] = b".rpostmap-";
@@ -86,7 +86,7 @@ impl fmt::Display for InPlaceReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             InPlaceReason::Directory { path, source } => {
-                let path = path.display();
+                let path = masked(path);
                 let source = system_text(source);
                 write!(f, "no file can be created in {path}: {source}")
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::bdb::btree::{BtreeBuilder, BtreeReader};
 use crate::bdb::hash::{HashBuilder, HashReader};
 use crate::entries::Entries;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, masked};
 use crate::file::WriteAt;
 use crate::file::store::Store;
 use crate::key::{Fold, NulForms, strip_nul};
@@ -133,7 +133,7 @@ impl FileTable {
         Ok(FileTable {
             reader,
             format,
-            title: format!("{}:{}", format.type_name(), path.display()),
+            title: format!("{}:{}", format.type_name(), masked(&path)),
             fold: options.fold,
             utf8: options.utf8,
             nul_forms: NulForms::new(options.nul),

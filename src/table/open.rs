@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, masked};
 use crate::file::store::StoreMode;
 use crate::key::{Fold, NulPolicy};
 use crate::table::file::{FileFormat, FileTable};
@@ -93,7 +93,7 @@ impl TableType {
         if let Some(found) = TYPES.iter().find(|table_type| name == table_type.name) {
             return Ok(found);
         }
-        let shown = name.display();
+        let shown = masked(name);
         Err(if NOT_YET.iter().any(|known| name == *known) {
             let version = env!("CARGO_PKG_VERSION");
             Error::unsupported(format!(

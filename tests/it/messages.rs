@@ -53,3 +53,27 @@ fn mail_verbose_in_the_environment_is_one_v() {
         assert!(!end.stderr.is_empty(), "{script}: nothing more\n{end}");
     }
 }
+
+#[test]
+fn each_byte_of_a_path_that_is_no_text_is_a_question_mark() {
+    let dir = TestDir::new("bytes");
+    let end = |words: &[&[u8]]| {
+        let words = words.iter().map(|word| OsStr::from_bytes(word));
+        dir.ours("postmap").args(words).finish()
+    };
+    // Well-formed UTF-8 is not touched.
+    for (operand, shown) in [
+        (&b"hash:t\xff"[..], "t?"),
+        (b"hash:\xff\xfft\xc3\xa4", "??t\u{e4}"),
+    ] {
+        end(&[operand]).status_is(1).stderr_is(format!(
+            "postmap: fatal: open {shown}: No such file or directory\n"
+        ));
+        end(&[b"-q", b"k", operand]).status_is(1).stderr_is(format!(
+            "postmap: fatal: open database {shown}.db: No such file or directory\n"
+        ));
+    }
+    end(&[b"-q", b"k", b"a\xffb:t"])
+        .status_is(1)
+        .stderr_is("postmap: fatal: unsupported dictionary type: a?b\n");
+}

@@ -21,8 +21,9 @@ pub mod traits;
 pub mod update;
 
 pub use compile::{CompileOptions, Compiled, compile};
+pub use file::{FileFormat, FileTable};
 pub use notice::Notice;
-pub use open::{OpenOptions, open};
+pub use open::{OpenOptions, TableType, open};
 pub use spec::TableSpec;
-pub use traits::{KeyValue, Table};
-pub use update::TableUpdater;
+pub use traits::{KeyValue, Listing, Stale, Table};
+pub use update::{Missing, TableUpdater};

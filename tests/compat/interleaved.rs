@@ -126,6 +126,7 @@ fn ten_thousand_changes_by_both_programs_in_turn_leave_what_a_map_holds() {
             let case = format!("{table_type} {page_size} {order:?}, round {round}, {options}");
             assert_eq!(end.status, 0, "{case}\n{end}");
             assert_clean(&dir, "t.db");
+            dir.ours("rpostmap").args(["verify", &table]).ok();
             let expect: String = model
                 .iter()
                 .map(|(key, value)| format!("{key}\t{value}\n"))

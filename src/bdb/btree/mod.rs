@@ -6,12 +6,14 @@
 //! | [`reader`] | look up |
 //! | [`iter`] | list in key order |
 //! | `sort` | entries in key order |
+//! | `parts` | pages taken apart for an update |
 //! | [`updater`] | put, replace and delete in place |
 //! | [`builder`] | write a whole file from its entries |
 
 pub mod builder;
 pub mod iter;
 mod node;
+mod parts;
 pub mod reader;
 mod sort;
 pub mod updater;

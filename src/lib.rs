@@ -24,13 +24,15 @@
 //!
 //! ```
 //! use rpostmap::source::MapSource;
+//! use rpostmap::table::Source;
 //! use rpostmap::{CompileOptions, FileFormat, compile};
 //!
 //! # let dir = std::env::temp_dir().join(format!("rpostmap-doc-{}", std::process::id()));
 //! # std::fs::create_dir_all(&dir).expect("a directory");
 //! let path = dir.join("transport.db");
 //! let text = "example.com relay:[mx.example.net]\nexample.org\n";
-//! let source = || Ok(MapSource::new("transport", text.as_bytes(), true));
+//! let entries = MapSource::new("transport", text.as_bytes(), true);
+//! let source = || Ok(Source { entries, len: None, mode: 0o644 });
 //! let mut notices = Vec::new();
 //! let mut notify = |notice| notices.push(notice);
 //! let made = compile(FileFormat::Hash, &path, source, &CompileOptions::default(), &mut notify)?;

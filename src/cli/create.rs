@@ -12,7 +12,7 @@ use crate::file::open::same_file;
 use crate::file::privilege::ActAs;
 use crate::source::MapSource;
 use crate::table::open::TableType;
-use crate::table::{CompileOptions, Notice, TableSpec, compile};
+use crate::table::{CompileOptions, Notice, Source, TableSpec, compile};
 
 /// The permissions a table takes over from its source: reading, for group and others.
 const SOURCE_MODE_MASK: u32 = 0o044;
@@ -40,13 +40,16 @@ impl Work<'_> {
             nul: self.request.nul,
             utf8: self.utf8,
             on_duplicate: self.request.on_duplicate.unwrap_or_default(),
-            source_len: metadata.is_file().then_some(metadata.len()),
-            mode: self.table_mode(&metadata),
         };
         let table = spec.file(format.suffix());
         let source = || {
-            let file = newest(path, file, &metadata).map_err(|e| Error::io("open", path, e))?;
-            Ok(MapSource::new(path, file, self.utf8))
+            let failed = |error| Error::io("open", path, error);
+            let (file, metadata) = newest(path, file, metadata).map_err(failed)?;
+            Ok(Source {
+                entries: MapSource::new(path, file, self.utf8),
+                len: metadata.is_file().then_some(metadata.len()),
+                mode: self.table_mode(&metadata),
+            })
         };
         let mut notify = |notice| self.notify(notice);
         let made = compile(format, &table, source, &options, &mut notify)
@@ -91,10 +94,19 @@ impl Work<'_> {
 
 /// The source once the table is locked: another file may have taken its name while the lock was
 /// waited for. `opened` is what was there before.
-fn newest(path: &Path, opened: File, metadata: &Metadata) -> io::Result<File> {
+fn newest(path: &Path, opened: File, metadata: Metadata) -> io::Result<(File, Metadata)> {
     match path.metadata() {
         // Anything but a regular file could keep the reader waiting, and the table's lock with it.
-        Ok(now) if now.is_file() && !same_file(&now, metadata) => File::open(path),
-        _ => Ok(opened),
+        Ok(now) if now.is_file() && !same_file(&now, &metadata) => {
+            let file = File::open(path)?;
+            let now = file.metadata()?;
+            // The rights that the table is made with are those of the owner before.
+            if (now.uid(), now.gid()) != (metadata.uid(), metadata.gid()) {
+                let text = "its owner changed while the table was locked by others; try again";
+                return Err(io::Error::other(text));
+            }
+            Ok((file, now))
+        }
+        _ => Ok((opened, metadata)),
     }
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::entries::{Entries, Inserted, OnDuplicate};
 use crate::error::Result;
+use crate::file::WriteAt;
 use crate::file::replace::Target;
 use crate::key::{Fold, NulPolicy};
 use crate::source::MapSource;
@@ -32,10 +33,6 @@ pub struct CompileOptions {
     pub utf8: bool,
     /// Which of two entries with one key stays.
     pub on_duplicate: OnDuplicate,
-    /// The length of the source in bytes, if it is known. A hint that saves time.
-    pub source_len: Option<u64>,
-    /// Permission bits of the table when there is no old one whose bits it takes over.
-    pub mode: u32,
 }
 
 impl Default for CompileOptions {
@@ -45,10 +42,19 @@ impl Default for CompileOptions {
             nul: NulPolicy::Auto,
             utf8: true,
             on_duplicate: OnDuplicate::KeepFirst,
-            source_len: None,
-            mode: 0o600,
         }
     }
+}
+
+/// A source as [`compile`] gets it.
+pub struct Source<R> {
+    /// Its entries.
+    pub entries: MapSource<R>,
+    /// Its length in bytes, if it is known. A hint that saves time.
+    pub len: Option<u64>,
+    /// Permission bits of the table when there is no old one whose bits it takes over. They should
+    /// not allow more than those of the source.
+    pub mode: u32,
 }
 
 /// What was made.
@@ -75,7 +81,7 @@ pub struct Compiled {
 pub fn compile<R: Read>(
     format: FileFormat,
     path: &Path,
-    source: impl FnOnce() -> Result<MapSource<R>>,
+    source: impl FnOnce() -> Result<Source<R>>,
     options: &CompileOptions,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Compiled> {
@@ -85,13 +91,10 @@ pub fn compile<R: Read>(
             table: path.to_path_buf(),
         });
     }
-    let entries = read_entries(format, path, &mut source()?, options, notify)?;
-    let len = replace(
-        target,
-        options.mode,
-        &mut |out| format.build(&entries, out),
-        notify,
-    )?;
+    let mut source = source()?;
+    let entries = read_entries(format, path, &mut source, options, notify)?;
+    let mut build = |out: &mut dyn WriteAt| format.build(&entries, out);
+    let len = replace(target, source.mode, &mut build, notify)?;
     Ok(Compiled {
         entry_count: entries.len(),
         len,
@@ -101,7 +104,7 @@ pub fn compile<R: Read>(
 fn read_entries<R: Read>(
     format: FileFormat,
     path: &Path,
-    source: &mut MapSource<R>,
+    source: &mut Source<R>,
     options: &CompileOptions,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Entries> {
@@ -111,12 +114,15 @@ fn read_entries<R: Read>(
         b""
     };
     let mut entries = Entries::new();
-    if let Some(len) = options.source_len.and_then(|len| usize::try_from(len).ok()) {
+    if let Some(len) = source.len.and_then(|len| usize::try_from(len).ok()) {
         // The bytes of entries are about those of their lines, which are a few dozen each.
         let len = len.min(RESERVE_MAX);
         entries.reserve(len / SOURCE_LINE_LEN, len);
     }
-    while let Some(entry) = source.next_entry(&mut |warning| notify(Notice::Source(warning)))? {
+    while let Some(entry) = source
+        .entries
+        .next_entry(&mut |warning| notify(Notice::Source(warning)))?
+    {
         let inserted = entries.insert_with(
             options.on_duplicate,
             |arena| {

@@ -20,7 +20,7 @@ pub mod spec;
 pub mod traits;
 pub mod update;
 
-pub use compile::{CompileOptions, Compiled, compile};
+pub use compile::{CompileOptions, Compiled, Source, compile};
 pub use file::{FileFormat, FileTable};
 pub use notice::Notice;
 pub use open::{OpenOptions, TableType, open};

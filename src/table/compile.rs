@@ -13,10 +13,13 @@ use crate::file::WriteAt;
 use crate::file::replace::Target;
 use crate::key::{Fold, NulPolicy};
 use crate::source::MapSource;
+use crate::table::ahead::{Item, StoredForm, read_ahead};
 use crate::table::file::FileFormat;
 use crate::table::notice::Notice;
 use crate::table::replace::replace;
 
+/// From this length in bytes on a source is read on a thread of its own.
+const READ_AHEAD_MIN: usize = 1 << 20;
 /// A guess at the length of a line.
 const SOURCE_LINE_LEN: usize = 40;
 /// Memory set aside on the word of a file's length, in bytes of text.
@@ -78,7 +81,7 @@ pub struct Compiled {
 ///
 /// What `source` fails with; `Io` when the source cannot be read or the table cannot be written; `TooLong` when an entry or
 /// the table exceeds what the format can hold; `Interrupted`.
-pub fn compile<R: Read>(
+pub fn compile<R: Read + Send>(
     format: FileFormat,
     path: &Path,
     source: impl FnOnce() -> Result<Source<R>>,
@@ -101,45 +104,62 @@ pub fn compile<R: Read>(
     })
 }
 
-fn read_entries<R: Read>(
+fn read_entries<R: Read + Send>(
     format: FileFormat,
     path: &Path,
     source: &mut Source<R>,
     options: &CompileOptions,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Entries> {
-    let nul: &[u8] = if options.nul.writes_nul(format.customary_nul()) {
-        b"\0"
-    } else {
-        b""
+    let nul = options.nul.writes_nul(format.customary_nul());
+    let form = StoredForm {
+        fold: options.fold,
+        nul,
     };
     let mut entries = Entries::new();
-    if let Some(len) = source.len.and_then(|len| usize::try_from(len).ok()) {
-        // The bytes of entries are about those of their lines, which are a few dozen each.
-        let len = len.min(RESERVE_MAX);
-        entries.reserve(len / SOURCE_LINE_LEN, len);
-    }
-    while let Some(entry) = source
-        .entries
-        .next_entry(&mut |warning| notify(Notice::Source(warning)))?
-    {
-        let inserted = entries.insert_with(
-            options.on_duplicate,
-            |arena| {
-                options.fold.fold_into(entry.key, arena);
-                arena.extend_from_slice(nul);
-            },
-            |arena| {
-                arena.extend_from_slice(entry.value);
-                arena.extend_from_slice(nul);
-            },
-        )?;
-        if inserted == Inserted::Duplicate {
-            let key = options.fold.fold(entry.key).into_owned();
-            notify(Notice::Duplicate {
-                table: path.to_path_buf(),
-                key,
-            });
+    let len = source
+        .len
+        .and_then(|len| usize::try_from(len).ok())
+        .unwrap_or(0)
+        .min(RESERVE_MAX);
+    // The bytes of entries are about those of their lines, which are a few dozen each.
+    entries.reserve(len / SOURCE_LINE_LEN, len);
+    let duplicate = |key: &[u8], notify: &mut dyn FnMut(Notice)| {
+        let key = key.strip_suffix(form.nul()).unwrap_or(key).to_vec();
+        notify(Notice::Duplicate {
+            table: path.to_path_buf(),
+            key,
+        });
+    };
+    if len >= READ_AHEAD_MIN {
+        read_ahead(&mut source.entries, form, &mut |item| {
+            match item {
+                Item::Warning(warning) => notify(Notice::Source(warning)),
+                Item::Entry(key, value) => {
+                    let inserted = entries.insert_or(options.on_duplicate, key, value)?;
+                    if inserted == Inserted::Duplicate {
+                        duplicate(key, notify);
+                    }
+                }
+            }
+            Ok(())
+        })?;
+    } else {
+        let mut key = Vec::new();
+        while let Some(entry) = source
+            .entries
+            .next_entry(&mut |warning| notify(Notice::Source(warning)))?
+        {
+            key.clear();
+            form.append_key(entry.key, &mut key);
+            let inserted = entries.insert_with(
+                options.on_duplicate,
+                |arena| arena.extend_from_slice(&key),
+                |arena| form.append_value(entry.value, arena),
+            )?;
+            if inserted == Inserted::Duplicate {
+                duplicate(&key, notify);
+            }
         }
     }
     entries.close();

@@ -7,10 +7,12 @@
 //! | [`file`](mod@file) | tables in database files: key rules over a file format |
 //! | [`open`](mod@open) | the registry of types, the only place that lists them |
 //! | [`compile`](mod@compile) | from a source text to a table |
+//! | `ahead` | a source read on a thread of its own |
 //! | [`update`] | add, replace and delete entries |
 //! | `replace` | put a new table file in the place of the old one |
 //! | `notice` | what either has to say to the user |
 
+mod ahead;
 pub mod compile;
 pub mod file;
 mod notice;

@@ -1,0 +1,201 @@
+//! Reads a source on a thread of its own, ahead of whoever stores its entries.
+
+use std::io::Read;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use crate::error::Result;
+use crate::key::Fold;
+use crate::source::{MapSource, Warning};
+
+/// Bytes of entries that travel together.
+const BATCH_LEN: usize = 128 * 1024;
+/// How many batches may wait.
+const WAITING_MAX: usize = 4;
+
+/// How keys and values are stored.
+#[derive(Clone, Copy)]
+pub(crate) struct StoredForm {
+    pub(crate) fold: Fold,
+    /// Whether both get a NUL.
+    pub(crate) nul: bool,
+}
+
+impl StoredForm {
+    /// What stands behind keys and values.
+    pub(crate) fn nul(self) -> &'static [u8] {
+        if self.nul { b"\0" } else { b"" }
+    }
+
+    /// Appends the stored form of a key.
+    pub(crate) fn append_key(self, key: &[u8], to: &mut Vec<u8>) {
+        self.fold.fold_into(key, to);
+        to.extend_from_slice(self.nul());
+    }
+
+    /// Appends the stored form of a value.
+    pub(crate) fn append_value(self, value: &[u8], to: &mut Vec<u8>) {
+        to.extend_from_slice(value);
+        to.extend_from_slice(self.nul());
+    }
+}
+
+/// What comes out of a source.
+pub(crate) enum Item<'a> {
+    /// A key and a value in their stored form.
+    Entry(&'a [u8], &'a [u8]),
+    /// A line is odd.
+    Warning(Warning),
+}
+
+/// Gives `each` everything that comes out of `source`, in its order.
+///
+/// Errors: those of reading and of `each`, whichever comes first in the source.
+pub(crate) fn read_ahead<R: Read + Send>(
+    source: &mut MapSource<R>,
+    form: StoredForm,
+    each: &mut dyn FnMut(Item<'_>) -> Result<()>,
+) -> Result<()> {
+    thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(WAITING_MAX);
+        scope.spawn(move || read_batches(source, form, &sender));
+        unpack(receiver, each)
+    })
+}
+
+/// Entries and warnings, in order.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    parts: Vec<Part>,
+}
+
+enum Part {
+    /// Where key and value end in the bytes; the key begins where the part before ends.
+    Entry(usize, usize),
+    Warning(Warning),
+}
+
+fn read_batches<R: Read>(
+    source: &mut MapSource<R>,
+    form: StoredForm,
+    sender: &SyncSender<Result<Batch>>,
+) {
+    let mut batch = Batch::default();
+    loop {
+        let mut warnings = Vec::new();
+        let entry = source.next_entry(&mut |warning| warnings.push(Part::Warning(warning)));
+        batch.parts.extend(warnings);
+        match entry {
+            Ok(Some(entry)) => {
+                form.append_key(entry.key, &mut batch.bytes);
+                let key_end = batch.bytes.len();
+                form.append_value(entry.value, &mut batch.bytes);
+                batch.parts.push(Part::Entry(key_end, batch.bytes.len()));
+            }
+            Ok(None) => {
+                let _ = sender.send(Ok(batch));
+                return;
+            }
+            Err(error) => {
+                // A closed channel means that nobody wants to know any more.
+                let _ = sender
+                    .send(Ok(batch))
+                    .and_then(|()| sender.send(Err(error)));
+                return;
+            }
+        }
+        if batch.bytes.len() >= BATCH_LEN && sender.send(Ok(std::mem::take(&mut batch))).is_err() {
+            return;
+        }
+    }
+}
+
+fn unpack(
+    batches: Receiver<Result<Batch>>,
+    each: &mut dyn FnMut(Item<'_>) -> Result<()>,
+) -> Result<()> {
+    for batch in batches {
+        let Batch { bytes, parts } = batch?;
+        let mut start = 0;
+        for part in parts {
+            match part {
+                Part::Warning(warning) => each(Item::Warning(warning))?,
+                Part::Entry(key_end, end) => {
+                    let slice = |from: usize, to: usize| bytes.get(from..to).unwrap_or_default();
+                    each(Item::Entry(slice(start, key_end), slice(key_end, end)))?;
+                    start = end;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    const FORM: StoredForm = StoredForm {
+        fold: Fold::Unicode,
+        nul: true,
+    };
+
+    fn text(entries: usize) -> String {
+        (0..entries)
+            .map(|i| format!("Key{i} value{i}\n{}", ["", "odd\n"][i % 2]))
+            .collect()
+    }
+
+    #[test]
+    fn everything_comes_in_the_order_of_the_source() {
+        let text = text(20_000);
+        let mut source = MapSource::new("t", text.as_bytes(), true);
+        let (mut entries, mut warnings) = (0, 0);
+        read_ahead(&mut source, FORM, &mut |item| {
+            match item {
+                Item::Entry(key, value) => {
+                    assert_eq!(warnings, entries / 2, "odd lines so far");
+                    assert_eq!(key, format!("key{entries}\0").as_bytes());
+                    assert_eq!(value, format!("value{entries}\0").as_bytes());
+                    entries += 1;
+                }
+                Item::Warning(_) => warnings += 1,
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!((entries, warnings), (20_000, 10_000));
+    }
+
+    #[test]
+    fn an_error_of_the_receiver_ends_the_reading() {
+        let text = text(200_000);
+        let mut source = MapSource::new("t", text.as_bytes(), true);
+        let result = read_ahead(&mut source, FORM, &mut |_| Err(Error::corrupt("enough")));
+        assert_eq!(result.unwrap_err().to_string(), "enough");
+    }
+
+    #[test]
+    fn what_was_read_before_an_error_comes_first() {
+        struct Broken(bool);
+        impl Read for Broken {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                if std::mem::replace(&mut self.0, true) {
+                    return Err(std::io::Error::other("broken"));
+                }
+                buffer[..8].copy_from_slice(b"a 1\nb 2\n");
+                Ok(8)
+            }
+        }
+        let mut source = MapSource::new("t", Broken(false), true);
+        let mut entries = 0;
+        let result = read_ahead(&mut source, FORM, &mut |_| {
+            entries += 1;
+            Ok(())
+        });
+        assert!(result.is_err());
+        assert_eq!(entries, 1, "whether b goes on is not known");
+    }
+}

@@ -1,7 +1,7 @@
 //! `-i` and `-d`: adds entries to tables and deletes them.
 
 use std::ffi::OsStr;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -14,69 +14,41 @@ use crate::key::NulForms;
 use crate::source::MapSource;
 use crate::table::open::TableType;
 use crate::table::update::{Missing, TableUpdater};
-use crate::table::{Notice, TableSpec};
+use crate::table::{Source, TableSpec};
 
 impl Work<'_> {
     /// `-i`: the first table takes all of standard input, further ones only come into being.
     pub(super) fn increment(&self) -> Result<bool, Stop> {
-        let stdin = || io::stdin().as_fd().try_clone_to_owned().map(File::from);
         for spec in self.specs() {
-            let opened = stdin().and_then(|file| Ok((file.metadata()?, file)));
-            let (metadata, file) =
-                opened.map_err(|error| failure(&Error::io("read", "stdin", error)))?;
-            self.increment_one(&spec, &metadata, MapSource::new("stdin", file, self.utf8))?;
+            let stdin = io::stdin().as_fd().try_clone_to_owned();
+            let stdin = stdin.map_err(|error| failure(&Error::io("read", "stdin", error)))?;
+            self.increment_one(&spec, File::from(stdin))?;
         }
         Ok(true)
     }
 
-    fn increment_one(
-        &self,
-        spec: &TableSpec,
-        stdin: &Metadata,
-        mut source: MapSource<File>,
-    ) -> Result<(), Fatal> {
+    fn increment_one(&self, spec: &TableSpec, stdin: File) -> Result<(), Fatal> {
         spec.check_complete().map_err(|error| failure(&error))?;
         let format = TableType::find(spec.type_name())
             .map_err(|e| failure(&e))?
             .format();
-        let _acting = self.act_as_owner(stdin)?;
-        let path = spec.file(format.suffix());
-        let missing = Missing::Create {
-            mode: self.table_mode(stdin),
+        let metadata = stdin.metadata();
+        let metadata = metadata.map_err(|e| failure(&Error::io("read", "stdin", e)))?;
+        let _acting = self.act_as_owner(&metadata)?;
+        let mut source = Source {
+            entries: MapSource::new("stdin", stdin, self.utf8),
+            len: metadata.is_file().then_some(metadata.len()),
+            mode: self.table_mode(&metadata),
         };
         let mut notify = |notice| self.notify(notice);
+        let missing = Missing::Create { mode: source.mode };
+        let path = spec.file(format.suffix());
         let mut table = TableUpdater::open(format, &path, missing, &mut notify)
             .map_err(|error| self.program.open_failure(&error))?;
-        let nul: &[u8] = if self.request.nul.writes_nul(format.customary_nul()) {
-            b"\0"
-        } else {
-            b""
-        };
-        let on_duplicate = self.request.on_duplicate.unwrap_or_default();
-        let read = |error: Error| self.program.read_failure(&error);
-        if stdin.is_file() {
-            table.expect(stdin.len()).map_err(read)?;
-        }
-        let (mut key, mut value) = (Vec::new(), Vec::new());
-        while let Some(entry) = source
-            .next_entry(&mut |warning| self.notify(Notice::Source(warning)))
-            .map_err(read)?
-        {
-            key.clear();
-            self.fold.fold_into(entry.key, &mut key);
-            key.extend_from_slice(nul);
-            value.clear();
-            value.extend_from_slice(entry.value);
-            value.extend_from_slice(nul);
-            if !table.put(&key, &value, on_duplicate).map_err(read)? {
-                let key = self.fold.fold(entry.key).into_owned();
-                self.notify(Notice::Duplicate {
-                    table: path.clone(),
-                    key,
-                });
-            }
-        }
-        table.commit(&mut notify).map_err(read)
+        table
+            .add(&mut source, &self.compile_options(), &mut notify)
+            .and_then(|()| table.commit(&mut notify))
+            .map_err(|error| self.program.read_failure(&error))
     }
 
     fn open_for_deletion(&self, spec: &TableSpec) -> Result<Deletion, Fatal> {

@@ -35,12 +35,6 @@ impl Work<'_> {
             .map_err(|e| failure(&e))?
             .format();
         let _acting = self.act_as_owner(&metadata)?;
-        let options = CompileOptions {
-            fold: self.fold,
-            nul: self.request.nul,
-            utf8: self.utf8,
-            on_duplicate: self.request.on_duplicate.unwrap_or_default(),
-        };
         let table = spec.file(format.suffix());
         let source = || {
             let failed = |error| Error::io("open", path, error);
@@ -52,7 +46,7 @@ impl Work<'_> {
             })
         };
         let mut notify = |notice| self.notify(notice);
-        let made = compile(format, &table, source, &options, &mut notify)
+        let made = compile(format, &table, source, &self.compile_options(), &mut notify)
             .map_err(|error| failure(&error))?;
         self.verbose(|| {
             format!(
@@ -63,6 +57,15 @@ impl Work<'_> {
             )
         });
         Ok(())
+    }
+
+    /// How entries are stored.
+    pub(super) fn compile_options(&self) -> CompileOptions {
+        CompileOptions {
+            fold: self.fold,
+            nul: self.request.nul,
+            on_duplicate: self.request.on_duplicate.unwrap_or_default(),
+        }
     }
 
     /// The permissions of a new table, from those of its source.

@@ -8,6 +8,8 @@ use crate::error::Result;
 use crate::key::Fold;
 use crate::source::{MapSource, Warning};
 
+/// From this length in bytes on a source is read on a thread of its own.
+const READ_AHEAD_MIN: u64 = 1 << 20;
 /// Bytes of entries that travel together.
 const BATCH_LEN: usize = 128 * 1024;
 /// How many batches may wait.
@@ -22,19 +24,23 @@ pub(crate) struct StoredForm {
 }
 
 impl StoredForm {
-    /// What stands behind keys and values.
-    pub(crate) fn nul(self) -> &'static [u8] {
+    /// A key as it was before it was stored, but for its case.
+    pub(crate) fn shown(self, key: &[u8]) -> Vec<u8> {
+        key.strip_suffix(self.nul()).unwrap_or(key).to_vec()
+    }
+
+    fn nul(self) -> &'static [u8] {
         if self.nul { b"\0" } else { b"" }
     }
 
     /// Appends the stored form of a key.
-    pub(crate) fn append_key(self, key: &[u8], to: &mut Vec<u8>) {
+    fn append_key(self, key: &[u8], to: &mut Vec<u8>) {
         self.fold.fold_into(key, to);
         to.extend_from_slice(self.nul());
     }
 
     /// Appends the stored form of a value.
-    pub(crate) fn append_value(self, value: &[u8], to: &mut Vec<u8>) {
+    fn append_value(self, value: &[u8], to: &mut Vec<u8>) {
         to.extend_from_slice(value);
         to.extend_from_slice(self.nul());
     }
@@ -48,10 +54,38 @@ pub(crate) enum Item<'a> {
     Warning(Warning),
 }
 
-/// Gives `each` everything that comes out of `source`, in its order.
+/// Gives `each` everything that comes out of `source`, in its order; `len` is the source's length in
+/// bytes, if it is known. A short source, or one that may come slowly, is read here and now.
 ///
 /// Errors: those of reading and of `each`, whichever comes first in the source.
-pub(crate) fn read_ahead<R: Read + Send>(
+pub(crate) fn for_each<R: Read + Send>(
+    source: &mut MapSource<R>,
+    len: Option<u64>,
+    form: StoredForm,
+    each: &mut dyn FnMut(Item<'_>) -> Result<()>,
+) -> Result<()> {
+    if len.is_some_and(|len| len >= READ_AHEAD_MIN) {
+        return read_ahead(source, form, each);
+    }
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    loop {
+        let mut warned = Ok(());
+        let entry = source.next_entry(&mut |warning| {
+            if warned.is_ok() {
+                warned = each(Item::Warning(warning));
+            }
+        })?;
+        let Some(entry) = entry else { return warned };
+        warned?;
+        key.clear();
+        form.append_key(entry.key, &mut key);
+        value.clear();
+        form.append_value(entry.value, &mut value);
+        each(Item::Entry(&key, &value))?;
+    }
+}
+
+fn read_ahead<R: Read + Send>(
     source: &mut MapSource<R>,
     form: StoredForm,
     each: &mut dyn FnMut(Item<'_>) -> Result<()>,

@@ -13,13 +13,11 @@ use crate::file::WriteAt;
 use crate::file::replace::Target;
 use crate::key::{Fold, NulPolicy};
 use crate::source::MapSource;
-use crate::table::ahead::{Item, StoredForm, read_ahead};
+use crate::table::ahead::{Item, StoredForm, for_each};
 use crate::table::file::FileFormat;
 use crate::table::notice::Notice;
 use crate::table::replace::replace;
 
-/// From this length in bytes on a source is read on a thread of its own.
-const READ_AHEAD_MIN: usize = 1 << 20;
 /// A guess at the length of a line.
 const SOURCE_LINE_LEN: usize = 40;
 /// Memory set aside on the word of a file's length, in bytes of text.
@@ -32,8 +30,6 @@ pub struct CompileOptions {
     pub fold: Fold,
     /// Whether keys and values get a NUL.
     pub nul: NulPolicy,
-    /// Whether lines must be UTF-8.
-    pub utf8: bool,
     /// Which of two entries with one key stays.
     pub on_duplicate: OnDuplicate,
 }
@@ -43,7 +39,6 @@ impl Default for CompileOptions {
         CompileOptions {
             fold: Fold::Unicode,
             nul: NulPolicy::Auto,
-            utf8: true,
             on_duplicate: OnDuplicate::KeepFirst,
         }
     }
@@ -124,44 +119,18 @@ fn read_entries<R: Read + Send>(
         .min(RESERVE_MAX);
     // The bytes of entries are about those of their lines, which are a few dozen each.
     entries.reserve(len / SOURCE_LINE_LEN, len);
-    let duplicate = |key: &[u8], notify: &mut dyn FnMut(Notice)| {
-        let key = key.strip_suffix(form.nul()).unwrap_or(key).to_vec();
-        notify(Notice::Duplicate {
-            table: path.to_path_buf(),
-            key,
-        });
-    };
-    if len >= READ_AHEAD_MIN {
-        read_ahead(&mut source.entries, form, &mut |item| {
-            match item {
-                Item::Warning(warning) => notify(Notice::Source(warning)),
-                Item::Entry(key, value) => {
-                    let inserted = entries.insert_or(options.on_duplicate, key, value)?;
-                    if inserted == Inserted::Duplicate {
-                        duplicate(key, notify);
-                    }
+    for_each(&mut source.entries, source.len, form, &mut |item| {
+        match item {
+            Item::Warning(warning) => notify(Notice::Source(warning)),
+            Item::Entry(key, value) => {
+                if entries.insert_or(options.on_duplicate, key, value)? == Inserted::Duplicate {
+                    let (table, key) = (path.to_path_buf(), form.shown(key));
+                    notify(Notice::Duplicate { table, key });
                 }
             }
-            Ok(())
-        })?;
-    } else {
-        let mut key = Vec::new();
-        while let Some(entry) = source
-            .entries
-            .next_entry(&mut |warning| notify(Notice::Source(warning)))?
-        {
-            key.clear();
-            form.append_key(entry.key, &mut key);
-            let inserted = entries.insert_with(
-                options.on_duplicate,
-                |arena| arena.extend_from_slice(&key),
-                |arena| form.append_value(entry.value, arena),
-            )?;
-            if inserted == Inserted::Duplicate {
-                duplicate(&key, notify);
-            }
         }
-    }
+        Ok(())
+    })?;
     entries.close();
     Ok(entries)
 }

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::bdb::btree::{BtreeBuilder, BtreeUpdater};
@@ -20,6 +20,8 @@ use crate::file::WriteAt;
 use crate::file::in_place::InPlace;
 use crate::file::replace::Target;
 use crate::file::store::{Store, StoreMode};
+use crate::table::ahead::{Item, StoredForm, for_each};
+use crate::table::compile::{CompileOptions, Source};
 use crate::table::file::FileFormat;
 use crate::table::notice::Notice;
 use crate::table::replace::replace;
@@ -159,6 +161,40 @@ impl TableUpdater {
             Work::Pages { puts, .. } if puts.contains(key) => Ok(true),
             Work::Pages { old, .. } => old.contains(key).map_err(|e| e.in_file(&self.path)),
         }
+    }
+
+    /// Adds the entries of a source. What is done about keys that are there already is told in
+    /// `options`; `notify` hears of those whose first entry stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`TableUpdater::contains`]; `Io` when the source cannot be read.
+    pub fn add<R: Read + Send>(
+        &mut self,
+        source: &mut Source<R>,
+        options: &CompileOptions,
+        notify: &mut dyn FnMut(Notice),
+    ) -> Result<()> {
+        if let Some(len) = source.len {
+            self.expect(len)?;
+        }
+        let nul = options.nul.writes_nul(self.format.customary_nul());
+        let form = StoredForm {
+            fold: options.fold,
+            nul,
+        };
+        for_each(&mut source.entries, source.len, form, &mut |item| {
+            match item {
+                Item::Warning(warning) => notify(Notice::Source(warning)),
+                Item::Entry(key, value) => {
+                    if !self.put(key, value, options.on_duplicate)? {
+                        let (table, key) = (self.path.clone(), form.shown(key));
+                        notify(Notice::Duplicate { table, key });
+                    }
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Adds an entry; `false` when its key is there already and the first entry is to stay.

@@ -24,6 +24,7 @@
 //! seen to read and update. A change of layout changes them, and needs that proof again.
 
 use std::cmp::Ordering;
+use std::thread;
 
 use crate::bdb::hash::bucket::{Addressing, GROUP_COUNT, group};
 use crate::bdb::hash::function::HashFunction;
@@ -246,14 +247,7 @@ struct Plan {
 impl Plan {
     fn new(entries: &Entries, sizes: PairSizes, forced: Option<u32>) -> Plan {
         let number_end = u32::try_from(entries.number_end()).unwrap_or(u32::MAX);
-        // Replaced entries have no bucket; they are skipped wherever numbers are walked.
-        let hashes: Vec<u32> = (0..number_end)
-            .map(|number| {
-                entries
-                    .entry(number)
-                    .map_or(0, |(key, _)| FUNCTION.hash(key))
-            })
-            .collect();
+        let hashes = hash_all(entries, number_end);
         let bucket_count = forced.unwrap_or_else(|| choose_bucket_count(entries, &hashes, sizes));
         let mask = bucket_count - 1;
         let live = || {
@@ -293,6 +287,32 @@ impl Plan {
         let start = bucket.checked_sub(1).map_or(0, end);
         self.numbers.get(start..end(bucket)).unwrap_or_default()
     }
+}
+
+/// The hash of every entry's key, by number, worked out on two threads. Replaced entries have no
+/// bucket; they are skipped wherever numbers are walked.
+fn hash_all(entries: &Entries, number_end: u32) -> Vec<u32> {
+    let hash = |first: u32, hashes: &mut [u32]| {
+        for (number, hash) in (first..).zip(hashes) {
+            *hash = entries
+                .entry(number)
+                .map_or(0, |(key, _)| FUNCTION.hash(key));
+        }
+    };
+    let mut hashes = vec![0; number_end as usize];
+    let half = if hashes.len() < OVERLAP_MIN {
+        0
+    } else {
+        number_end / 2
+    };
+    let (front, back) = hashes.split_at_mut(half as usize);
+    thread::scope(|scope| {
+        if !front.is_empty() {
+            scope.spawn(|| hash(0, front));
+        }
+        hash(half, back);
+    });
+    hashes
 }
 
 fn choose_bucket_count(entries: &Entries, hashes: &[u32], sizes: PairSizes) -> u32 {

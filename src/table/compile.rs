@@ -91,12 +91,10 @@ pub fn compile<R: Read + Send>(
     }
     let mut source = source()?;
     let entries = read_entries(format, path, &mut source, options, notify)?;
-    let mut build = |out: &mut dyn WriteAt| format.build(&entries, out);
-    let len = replace(target, source.mode, &mut build, notify)?;
-    Ok(Compiled {
-        entry_count: entries.len(),
-        len,
-    })
+    let entry_count = entries.len();
+    let build = |entries: &Entries, out: &mut dyn WriteAt| format.build(entries, out);
+    let len = replace(target, source.mode, entries, build, notify)?;
+    Ok(Compiled { entry_count, len })
 }
 
 fn read_entries<R: Read + Send>(

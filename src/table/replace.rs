@@ -2,18 +2,21 @@
 
 use std::fmt;
 use std::path::Path;
+use std::thread;
 
+use crate::entries::Entries;
 use crate::error::Result;
 use crate::file::WriteAt;
 use crate::file::replace::Target;
 use crate::table::notice::Notice;
 
-/// Writes what `build` writes, and puts it in the place of `target`. Returns what `build` returned,
-/// the length in bytes. `mode` is for a table that does not exist yet.
+/// Writes the table of `entries` as `build` does, and puts it in the place of `target`. Returns what
+/// `build` returned, the length in bytes. `mode` is for a table that does not exist yet.
 pub(crate) fn replace(
     target: Target,
     mode: u32,
-    build: &mut dyn FnMut(&mut dyn WriteAt) -> Result<u64>,
+    entries: Entries,
+    build: impl FnOnce(&Entries, &mut dyn WriteAt) -> Result<u64>,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<u64> {
     let path = target.path().to_path_buf();
@@ -23,9 +26,14 @@ pub(crate) fn replace(
         .in_place()
         .map(|reason| notify(in_place(&path, reason)))
         .is_some();
-    let len = build(&mut new)?;
+    let len = build(&entries, &mut new)?;
     new.set_len(len)?;
-    match new.commit()? {
+    let committed = thread::scope(|scope| {
+        // To give back the memory of millions of entries takes as long as to wait for the disk.
+        scope.spawn(|| drop(entries));
+        new.commit()
+    });
+    match committed? {
         Some(reason) if !told => notify(in_place(&path, &reason)),
         None if other_links => notify(Notice::OtherLinks { table: path }),
         _ => {}

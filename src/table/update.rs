@@ -330,8 +330,9 @@ impl TableUpdater {
         } = self;
         match work {
             Work::Whole { entries, layout } => {
-                let mut build = |out: &mut dyn WriteAt| layout.build(format, &entries, out);
-                replace(target, mode, &mut build, notify)?;
+                let build =
+                    |entries: &Entries, out: &mut dyn WriteAt| layout.build(format, entries, out);
+                replace(target, mode, entries, build, notify)?;
                 Ok(())
             }
             Work::Pages { changed_len: 0, .. } => Ok(()),

@@ -3,6 +3,8 @@
 //! What is compared lies next to each other in memory; the keys themselves are looked at once for
 //! every eight bytes that they share with others.
 
+use std::thread;
+
 use crate::entries::Entries;
 
 /// Runs up to this length are sorted by comparing keys.
@@ -21,6 +23,8 @@ struct Sortable {
 }
 
 const MORE: u8 = 9;
+/// From this many runs on two threads share them.
+const PARALLEL_MIN: usize = 10_000;
 
 impl Sortable {
     #[inline]
@@ -48,7 +52,6 @@ impl Sortable {
 
 /// The numbers of all entries, in the order of their keys: byte by byte, a prefix first.
 pub(crate) fn sorted_numbers(entries: &Entries) -> Vec<u32> {
-    let key = |number: u32| entries.entry(number).map_or(&[][..], |(key, _)| key);
     let number_end = u32::try_from(entries.number_end()).unwrap_or(u32::MAX);
     let mut all: Vec<Sortable> = (0..number_end)
         .filter(|&number| entries.lens(number).is_some())
@@ -58,40 +61,71 @@ pub(crate) fn sorted_numbers(entries: &Entries) -> Vec<u32> {
             len: MORE,
         })
         .collect();
-    // Runs whose keys agree in their first `depth` bytes, and where that run begins and ends.
-    let mut runs = vec![(0, all.len(), 0)];
+    // One round divides all entries into runs, which two threads then sort.
+    let runs = divide(entries, &mut all, 0, 0);
+    let half = all.len() / 2;
+    let middle = runs
+        .iter()
+        .map(|run| run.0)
+        .find(|start| *start >= half)
+        .unwrap_or(all.len());
+    let (back_runs, front_runs): (Vec<Run>, Vec<Run>) =
+        runs.into_iter().partition(|run| run.0 >= middle);
+    let (front, back) = all.split_at_mut(middle);
+    thread::scope(|scope| {
+        if front_runs.len() + back_runs.len() > PARALLEL_MIN {
+            scope.spawn(|| sort_runs(entries, front, 0, front_runs));
+        } else {
+            sort_runs(entries, front, 0, front_runs);
+        }
+        sort_runs(entries, back, middle, back_runs);
+    });
+    all.iter().map(|sortable| sortable.number).collect()
+}
+
+/// Entries whose keys agree in their first bytes: where they begin and end, and how many bytes.
+type Run = (usize, usize, usize);
+
+/// Sorts `runs` of `all`, whose first entry is number `base` to them.
+fn sort_runs(entries: &Entries, all: &mut [Sortable], base: usize, mut runs: Vec<Run>) {
     while let Some((start, end, depth)) = runs.pop() {
-        let Some(run) = all.get_mut(start..end) else {
-            continue;
-        };
-        if run.len() <= SHORT_RUN {
-            run.sort_unstable_by(|a, b| key(a.number).cmp(key(b.number)));
-            continue;
-        }
-        // What all have in common is passed over in one go, so that every round divides the run.
-        let first = run.first().map_or(&[][..], |sortable| key(sortable.number));
-        let mut common = first.len();
-        for sortable in run.iter() {
-            if common <= depth {
-                break;
-            }
-            let shared = shared_len(first, key(sortable.number), depth);
-            common = common.min(depth + shared);
-        }
-        let depth = common.max(depth);
-        for sortable in run.iter_mut() {
-            *sortable = Sortable::at(key(sortable.number), depth, sortable.number);
-        }
-        run.sort_unstable_by_key(|sortable| (sortable.front, sortable.len));
-        let mut at = start;
-        for group in run.chunk_by(|a, b| (a.front, a.len) == (b.front, b.len)) {
-            if group.len() > 1 {
-                runs.push((at, at + group.len(), depth + STEP));
-            }
-            at += group.len();
+        if let Some(run) = all.get_mut(start - base..end - base) {
+            runs.extend(divide(entries, run, start, depth));
         }
     }
-    all.iter().map(|sortable| sortable.number).collect()
+}
+
+/// Sorts a run that begins at `start` and whose keys agree in `depth` bytes by the bytes behind
+/// those, and returns the runs that are left to sort.
+fn divide(entries: &Entries, run: &mut [Sortable], start: usize, depth: usize) -> Vec<Run> {
+    let key = |number: u32| entries.entry(number).map_or(&[][..], |(key, _)| key);
+    if run.len() <= SHORT_RUN {
+        run.sort_unstable_by(|a, b| key(a.number).cmp(key(b.number)));
+        return Vec::new();
+    }
+    // What all have in common is passed over in one go, so that every round divides the run.
+    let first = run.first().map_or(&[][..], |sortable| key(sortable.number));
+    let mut common = first.len();
+    for sortable in run.iter() {
+        if common <= depth {
+            break;
+        }
+        common = common.min(depth + shared_len(first, key(sortable.number), depth));
+    }
+    let depth = common.max(depth);
+    for sortable in run.iter_mut() {
+        *sortable = Sortable::at(key(sortable.number), depth, sortable.number);
+    }
+    run.sort_unstable_by_key(|sortable| (sortable.front, sortable.len));
+    let mut runs = Vec::new();
+    let mut at = start;
+    for group in run.chunk_by(|a, b| (a.front, a.len) == (b.front, b.len)) {
+        if group.len() > 1 {
+            runs.push((at, at + group.len(), depth + STEP));
+        }
+        at += group.len();
+    }
+    runs
 }
 
 /// How many bytes from `depth` on two keys share.

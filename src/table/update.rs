@@ -39,6 +39,26 @@ const LOOKUP_COST_LEN: u64 = 8192;
 
 /// A table that is locked for changes. Dropped without [`TableUpdater::commit`] it changes
 /// nothing.
+///
+/// ```
+/// use rpostmap::FileFormat;
+/// use rpostmap::entries::OnDuplicate;
+/// use rpostmap::table::{Missing, TableUpdater};
+///
+/// # let dir = std::env::temp_dir().join(format!("rpostmap-update-{}", std::process::id()));
+/// # std::fs::create_dir_all(&dir).expect("a directory");
+/// let path = dir.join("relay_password.db");
+/// let mut notify = |notice| eprintln!("{notice}");
+/// let missing = Missing::Create { mode: 0o600 };
+/// let mut table = TableUpdater::open(FileFormat::Hash, &path, missing, &mut notify)?;
+/// let (key, value) = (b"[mx.example.org]:587\0", b"user:password\0");
+/// assert!(table.put(key, value, OnDuplicate::KeepFirst)?);
+/// assert!(table.contains(key)?);
+/// assert!(!table.delete(b"mx.example.org\0")?, "the brackets and the port belong to the key");
+/// table.commit(&mut notify)?;
+/// # std::fs::remove_dir_all(&dir).expect("removed");
+/// # Ok::<(), rpostmap::Error>(())
+/// ```
 pub struct TableUpdater {
     path: PathBuf,
     format: FileFormat,

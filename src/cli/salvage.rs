@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::bdb::salvage::{Options, Pair, Salvage, salvage};
+use crate::bdb::verify::verify;
 use crate::cli::getopt::Flag;
 use crate::cli::output::{Broken, Output};
 use crate::cli::postmap::Stop;
@@ -13,6 +14,8 @@ use crate::cli::report::{Program, failure};
 use crate::cli::text::{SourceText, shown};
 use crate::cli::verb::{Call, HELP, Verb};
 use crate::error::Error;
+use crate::file::store::Store;
+use crate::wire::ByteOrder;
 
 /// Salvaged entries may be passwords.
 const PRIVATE_MODE: u32 = 0o600;
@@ -78,6 +81,9 @@ fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
     }
     target.finish()?;
     complete &= report(call.program, &found);
+    if !found.guessed {
+        complete &= report_damage(call.program, &store);
+    }
     for option in text.options() {
         call.program
             .info(format!("compile with {option}").as_bytes());
@@ -112,12 +118,32 @@ fn write<'f>(
     Ok(complete)
 }
 
+/// Says that entries may be missing when the file as a whole is not sound: what was cut off or
+/// overwritten leaves no trace on the pages that are left. `true` when it is sound.
+fn report_damage(program: &Program, store: &Store) -> bool {
+    let defects = match verify(store) {
+        Ok(report) if report.is_clean() => return true,
+        Ok(report) => report.defects.len() as u64 + report.omitted,
+        Err(_) => 1,
+    };
+    let plural = if defects == 1 { "" } else { "s" };
+    let text = format!(
+        "file has {defects} defect{plural}, so entries may be missing; rpostmap verify lists them"
+    );
+    program.warning(text.as_bytes());
+    false
+}
+
 /// Says what was not found; `true` when there is nothing to say.
 fn report(program: &Program, found: &Salvage) -> bool {
     let format = found.format;
     if found.guessed {
-        let (size, order) = (format.size.bytes(), format.order);
-        let text = format!("meta page is damaged; pages look like {size} bytes, {order:?} endian");
+        let size = format.size.bytes();
+        let order = match format.order {
+            ByteOrder::Little => "little",
+            ByteOrder::Big => "big",
+        };
+        let text = format!("meta page is damaged; pages look like {size} bytes, {order}-endian");
         program.warning(text.as_bytes());
     }
     for skipped in &found.skipped {

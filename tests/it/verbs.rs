@@ -191,3 +191,24 @@ fn verbs_explain_themselves_and_refuse_what_they_do_not_know() {
         .finish()
         .status_is(1);
 }
+
+#[test]
+fn salvage_says_that_entries_may_be_missing_when_pages_are() {
+    if !have_verbs() {
+        return;
+    }
+    for fixture in ["libdb-5.3-hash-4096-le.db", "libdb-5.3-btree-4096-le.db"] {
+        let dir = TestDir::new("salvage-cut");
+        let path = package_file("tests/data/bdb").join(fixture);
+        let mut file = std::fs::read(path).expect("in the repository");
+        file.truncate(file.len() / 4096 / 2 * 4096);
+        dir.write("t.db", file);
+        let end = dir
+            .ours("rpostmap")
+            .args(["salvage", "t.db"])
+            .finish()
+            .status_is(1);
+        let said = String::from_utf8_lossy(&end.stderr).into_owned();
+        assert!(said.contains("entries may be missing"), "{fixture}\n{end}");
+    }
+}

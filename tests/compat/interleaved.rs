@@ -13,9 +13,13 @@ use crate::oracle::{assert_clean, have, original};
 
 /// Tables that can be changed in place: type, page size, byte order, rounds. Small pages make high
 /// trees and long chains.
-const TABLES: [(&str, u32, ByteOrder, u32); 4] = [
+const TABLES: [(&str, u32, ByteOrder, u32); 8] = [
     ("hash", 4096, ByteOrder::NATIVE, 100),
+    ("hash", 4096, ByteOrder::Big, 20),
+    ("hash", 512, ByteOrder::Little, 20),
+    ("hash", 512, ByteOrder::Big, 20),
     ("btree", 4096, ByteOrder::NATIVE, 100),
+    ("btree", 4096, ByteOrder::Big, 20),
     ("btree", 512, ByteOrder::Little, 40),
     ("btree", 512, ByteOrder::Big, 40),
 ];

@@ -98,30 +98,10 @@ impl Entries {
         key: &[u8],
         value: &[u8],
     ) -> Result<Inserted> {
-        self.insert_with(
-            on_duplicate,
-            |arena| arena.extend_from_slice(key),
-            |arena| arena.extend_from_slice(value),
-        )
-    }
-
-    /// Adds an entry whose parts are appended to the arena by two functions; they must not touch
-    /// what is there already. Saves the copy when a key is folded or gets a NUL on the way.
-    ///
-    /// # Errors
-    ///
-    /// As [`Entries::insert`].
-    pub fn insert_with(
-        &mut self,
-        on_duplicate: OnDuplicate,
-        append_key: impl FnOnce(&mut Vec<u8>),
-        append_value: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<Inserted> {
         let start = self.arena.len();
-        append_key(&mut self.arena);
+        self.arena.extend_from_slice(key);
         let key_end = self.arena.len();
-        append_value(&mut self.arena);
-        let key = self.arena.get(start..key_end).unwrap_or_default();
+        self.arena.extend_from_slice(value);
         checked_len("value", self.arena.len() - key_end)?;
         let record = Record {
             start: start as u64,

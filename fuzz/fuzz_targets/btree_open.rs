@@ -1,8 +1,5 @@
 //! Hostile btree files: whatever the bytes, no panic and no endless walk, and no more is listed than
 //! the file holds.
-//!
-//! Seeds: the `*-btree-*.db` files of tests/data/bdb, e.g.
-//! `cargo +nightly fuzz run btree_open fuzz/corpus/btree_open tests/data/bdb -- -max_len=70000`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -16,12 +16,13 @@
 //! | `duplicate` | several values under one key, which Postfix never writes |
 //! | [`verify`] | walk everything once, list every defect |
 //! | [`salvage`] | every plausible pair of a damaged file |
-//! | [`hash`] | the hash access method: function, buckets, reader, builder |
+//! | [`hash`] | the hash access method: function, buckets, reader, builder, updater |
 //! | [`btree`] | the btree access method: pages of the tree, reader, builder, updater |
 //!
 //! Supported: hash files of versions 6 to 10 and btree files of versions 7 to 10 for reading,
-//! version 9 of both for writing; both byte orders; page sizes 512 to 65536; page checksums
-//! (reading). Everything else is refused by name.
+//! version 9 of both for writing, and hash files of version 8 for changes; both byte orders; page
+//! sizes 512 to 65536; page checksums, which changes keep up and builders do not write. Everything
+//! else is refused by name.
 #![deny(
     clippy::indexing_slicing,
     clippy::unwrap_used,

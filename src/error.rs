@@ -68,6 +68,12 @@ pub enum ErrorKind {
         /// The value as stored, without a trailing NUL.
         value: Vec<u8>,
     },
+    /// A table could not tell, for a reason of its own: it stands for a service that is down, or
+    /// gave up on a key that takes too long to match.
+    Lookup {
+        /// The reason.
+        reason: String,
+    },
     /// The process cannot take another user or group. The cause is the [`io::Error`].
     Identity {
         /// The system call: "seteuid", "setegid", "setgroups", "getgroups".
@@ -176,6 +182,7 @@ impl Error {
             ErrorKind::Io { .. }
             | ErrorKind::Corrupt { .. }
             | ErrorKind::InvalidUtf8 { .. }
+            | ErrorKind::Lookup { .. }
             | ErrorKind::Identity { .. }
             | ErrorKind::Interrupted { .. } => true,
             ErrorKind::Unsupported { .. }
@@ -221,6 +228,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::InvalidUtf8 { value } => {
                 write!(f, "value is not UTF-8: \"{}\"", value.escape_ascii())
             }
+            ErrorKind::Lookup { reason } => f.write_str(reason),
             ErrorKind::Identity { call, id } => write!(f, "set_eugid: {call}({id})"),
             ErrorKind::Interrupted { signal } => write!(f, "interrupted by signal {signal}"),
         }

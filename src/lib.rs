@@ -64,6 +64,7 @@
 //! | module | job |
 //! |---|---|
 //! | [`table`] | `type:name`, lookups, making and changing tables: the place to start |
+//! | [`virt`] | tables without a file of their own |
 //! | [`source`] | the text tables are made from |
 //! | [`key`] | case folding, the NUL at the end of keys |
 //! | [`entries`] | pairs on their way from a source to a file |
@@ -96,11 +97,12 @@ pub mod file;
 pub mod key;
 pub mod source;
 pub mod table;
+pub mod virt;
 pub mod wire;
 
 pub use error::{Error, ErrorKind, Result};
 // By their modules, whose names are those of the functions in them.
 pub use table::compile::{CompileOptions, compile};
 pub use table::file::FileFormat;
-pub use table::open::{OpenOptions, open};
-pub use table::{Notice, Table, TableSpec, TableUpdater};
+pub use table::open::{open, open_with};
+pub use table::{Notice, OpenOptions, Table, TableSpec, TableUpdater};

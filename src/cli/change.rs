@@ -6,13 +6,13 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
+use crate::cli::create::format_of;
 use crate::cli::input::KeyLines;
 use crate::cli::postmap::{Stop, Work};
 use crate::cli::report::{Fatal, failure};
 use crate::error::{Error, masked};
 use crate::key::NulForms;
 use crate::source::MapSource;
-use crate::table::open::TableType;
 use crate::table::update::{Missing, TableUpdater};
 use crate::table::{Source, TableSpec};
 
@@ -29,9 +29,7 @@ impl Work<'_> {
 
     fn increment_one(&self, spec: &TableSpec, stdin: File) -> Result<(), Fatal> {
         spec.check_complete().map_err(|error| failure(&error))?;
-        let format = TableType::find(spec.type_name())
-            .map_err(|e| failure(&e))?
-            .format();
+        let format = format_of(spec)?;
         let metadata = stdin.metadata();
         let metadata = metadata.map_err(|e| failure(&Error::io("read", "stdin", e)))?;
         let _acting = self.act_as_owner(&metadata)?;
@@ -53,9 +51,7 @@ impl Work<'_> {
 
     fn open_for_deletion(&self, spec: &TableSpec) -> Result<Deletion, Fatal> {
         spec.check_complete().map_err(|error| failure(&error))?;
-        let format = TableType::find(spec.type_name())
-            .map_err(|e| failure(&e))?
-            .format();
+        let format = format_of(spec)?;
         let path = spec.file(format.suffix());
         let mut notify = |notice| self.notify(notice);
         let table =

@@ -12,7 +12,7 @@ use crate::file::open::same_file;
 use crate::file::privilege::ActAs;
 use crate::source::MapSource;
 use crate::table::open::TableType;
-use crate::table::{CompileOptions, Notice, Source, TableSpec, compile};
+use crate::table::{CompileOptions, FileFormat, Notice, Source, TableSpec, compile};
 
 /// The permissions a table takes over from its source: reading, for group and others.
 const SOURCE_MODE_MASK: u32 = 0o044;
@@ -31,9 +31,7 @@ impl Work<'_> {
         let path = spec.source();
         let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
         let (metadata, file) = opened.map_err(|error| failure(&Error::io("open", path, error)))?;
-        let format = TableType::find(spec.type_name())
-            .map_err(|e| failure(&e))?
-            .format();
+        let format = format_of(spec)?;
         let _acting = self.act_as_owner(&metadata)?;
         let table = spec.file(format.suffix());
         let source = || {
@@ -93,6 +91,15 @@ impl Work<'_> {
             notice => self.program.warning(&notice.message()),
         }
     }
+}
+
+/// The format of a table that is to be made or changed.
+pub(super) fn format_of(spec: &TableSpec) -> Result<FileFormat, Fatal> {
+    let table_type = TableType::find(spec.type_name()).map_err(|error| failure(&error))?;
+    table_type.format().ok_or_else(|| {
+        let name = table_type.name();
+        format!("unsupported dictionary type: {name} does not support bulk-mode creation.").into()
+    })
 }
 
 /// The source once the table is locked: another file may have taken its name while the lock was

@@ -13,7 +13,7 @@ use crate::cli::report::Fatal;
 use crate::error::{ErrorKind, masked};
 use crate::file::store::StoreMode;
 use crate::table::traits::Table;
-use crate::table::{OpenOptions, TableSpec, open};
+use crate::table::{OpenOptions, TableSpec, open_with};
 
 /// From this many keys at a time on two threads look them up.
 const PARALLEL_MIN: usize = 512;
@@ -26,7 +26,9 @@ impl Work<'_> {
             utf8: self.utf8,
             store,
         };
-        let table = open(spec, &options).map_err(|error| self.program.open_failure(&error))?;
+        let mut notify = |notice| self.notify(notice);
+        let table = open_with(spec, &options, &mut notify)
+            .map_err(|error| self.program.open_failure(&error))?;
         if let Some(stale) = table.stale() {
             let (table, source) = (masked(&stale.table), masked(&stale.source));
             let text = format!("database {table} is older than source file {source}");
@@ -123,6 +125,9 @@ impl Work<'_> {
                 self.warn_malformed(&[title.as_bytes(), before, key, between, value]);
                 format!("table {title}: query error").into()
             }
+            ErrorKind::Lookup { reason } => {
+                format!("table {}: query error: {reason}", table.title()).into()
+            }
             _ => self.program.read_failure(&error),
         })
     }
@@ -137,9 +142,12 @@ impl Work<'_> {
             return Ok(false);
         };
         let table = self.open(&spec, StoreMode::AUTO)?;
-        let entries = table
-            .iter()
-            .map_err(|error| self.program.read_failure(&error))?;
+        let entries = table.iter().map_err(|error| match error.kind() {
+            ErrorKind::Lookup { reason } => {
+                format!("table {}: sequence error: {reason}", table.title()).into()
+            }
+            _ => self.program.read_failure(&error),
+        })?;
         for entry in entries {
             let (key, value) = entry.map_err(|error| self.program.read_failure(&error))?;
             if key.is_empty() {

@@ -9,7 +9,7 @@ use crate::cli::output::Output;
 use crate::cli::postmap::{Stop, end, tell_misuse};
 use crate::cli::report::{Fatal, Program, failure};
 use crate::cli::{dump, salvage, verify};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::file::store::{Store, StoreMode};
 use crate::table::TableSpec;
 use crate::table::file::FileFormat;
@@ -122,16 +122,21 @@ impl Call<'_> {
     pub(super) fn table(&self) -> Result<(TableSpec, FileFormat), Fatal> {
         let spec = TableSpec::parse(&self.operand, "");
         spec.check_complete().map_err(|error| failure(&error))?;
-        let format = TableType::find(spec.type_name()).map_err(|error| failure(&error))?;
-        Ok((spec, format.format()))
+        let table_type = TableType::find(spec.type_name()).map_err(|error| failure(&error))?;
+        let format = table_type.format().ok_or_else(|| {
+            let what = format!("tables of type {} are no files", table_type.name());
+            failure(&Error::unsupported(what))
+        })?;
+        Ok((spec, format))
     }
 
     /// The operand's file: `TYPE:FILE` names it as everywhere, anything else is the file itself.
     pub(super) fn open(&self) -> Result<Store, Fatal> {
         let spec = TableSpec::parse(&self.operand, "");
-        let path = match TableType::find(spec.type_name()) {
-            Ok(table_type) => spec.file(table_type.format().suffix()),
-            Err(_) => self.operand.clone().into(),
+        let table_type = TableType::find(spec.type_name()).ok();
+        let path = match table_type.and_then(TableType::format) {
+            Some(format) => spec.file(format.suffix()),
+            None => self.operand.clone().into(),
         };
         Store::open(&path, StoreMode::AUTO).map_err(|error| {
             failure(&match error.kind() {

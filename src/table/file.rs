@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result, masked};
 use crate::file::WriteAt;
 use crate::file::store::Store;
 use crate::key::{Fold, NulForms, strip_nul};
-use crate::table::open::OpenOptions;
+use crate::table::options::OpenOptions;
 use crate::table::spec::TableSpec;
 use crate::table::traits::{Listing, Stale, Table};
 

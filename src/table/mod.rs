@@ -5,6 +5,7 @@
 //! | [`spec`] | `type:name`, and which file that is |
 //! | [`traits`] | [`Table`]: what every table can do |
 //! | [`file`](mod@file) | tables in database files: key rules over a file format |
+//! | [`options`] | how tables are opened |
 //! | [`open`](mod@open) | the registry of types, the only place that lists them |
 //! | [`compile`](mod@compile) | from a source text to a table |
 //! | `ahead` | a source read on a thread of its own |
@@ -17,6 +18,7 @@ pub mod compile;
 pub mod file;
 mod notice;
 pub mod open;
+pub mod options;
 mod replace;
 pub mod spec;
 pub mod traits;
@@ -25,7 +27,8 @@ pub mod update;
 pub use compile::{CompileOptions, Compiled, Source, compile};
 pub use file::{FileFormat, FileTable};
 pub use notice::Notice;
-pub use open::{OpenOptions, TableType, open};
+pub use open::{TableType, open, open_with};
+pub use options::OpenOptions;
 pub use spec::TableSpec;
 pub use traits::{KeyValue, Listing, Stale, Table};
 pub use update::{Missing, TableUpdater};

@@ -3,55 +3,62 @@
 use std::ffi::OsStr;
 
 use crate::error::{Error, ErrorKind, Result, masked};
-use crate::file::store::StoreMode;
-use crate::key::{Fold, NulPolicy};
 use crate::table::file::{FileFormat, FileTable};
+use crate::table::notice::Notice;
+use crate::table::options::OpenOptions;
 use crate::table::spec::TableSpec;
 use crate::table::traits::Table;
-
-/// How a table is opened for reading. The default is what Postfix does with
-/// `smtputf8_enable = yes`.
-#[derive(Clone, Copy, Debug)]
-pub struct OpenOptions {
-    /// How keys are folded before they are looked up.
-    pub fold: Fold,
-    /// Which forms of a key are looked for.
-    pub nul: NulPolicy,
-    /// Whether keys and values must be UTF-8. A key that is not is not found; a value that is not
-    /// is an error.
-    pub utf8: bool,
-    /// How the bytes of the file are held.
-    pub store: StoreMode,
-}
-
-impl Default for OpenOptions {
-    fn default() -> Self {
-        OpenOptions {
-            fold: Fold::Unicode,
-            nul: NulPolicy::Auto,
-            utf8: true,
-            store: StoreMode::AUTO,
-        }
-    }
-}
+use crate::virt::{FailTable, StaticTable};
 
 /// A type of table.
 #[derive(Debug)]
 pub struct TableType {
     name: &'static str,
-    format: FileFormat,
+    kind: Kind,
+}
+
+/// What tables of a type are.
+#[derive(Debug)]
+enum Kind {
+    /// Files in a database format, which can be made and changed.
+    File(FileFormat),
+    /// Anything else, which can only be read.
+    Read(fn(&TableSpec, &mut Opening<'_>) -> Result<Box<dyn Table>>),
+}
+
+/// What a table needs to know while it is opened.
+struct Opening<'a> {
+    #[expect(dead_code, reason = "for types that are read as text")]
+    options: &'a OpenOptions,
+    #[expect(dead_code, reason = "for types that are read as text")]
+    notify: &'a mut dyn FnMut(Notice),
 }
 
 static TYPES: &[TableType] = &[
-    TableType {
-        name: "btree",
-        format: FileFormat::Btree,
-    },
-    TableType {
-        name: "hash",
-        format: FileFormat::Hash,
-    },
+    file("btree", FileFormat::Btree),
+    read("fail", |spec, _| Ok(Box::new(FailTable::new(spec.name())))),
+    file("hash", FileFormat::Hash),
+    read("static", |spec, _| {
+        Ok(Box::new(StaticTable::new(spec.name())?))
+    }),
 ];
+
+const fn file(name: &'static str, format: FileFormat) -> TableType {
+    TableType {
+        name,
+        kind: Kind::File(format),
+    }
+}
+
+const fn read(
+    name: &'static str,
+    open: fn(&TableSpec, &mut Opening<'_>) -> Result<Box<dyn Table>>,
+) -> TableType {
+    TableType {
+        name,
+        kind: Kind::Read(open),
+    }
+}
 
 /// Types of Postfix that this version does not know how to read yet.
 static NOT_YET: &[&str] = &[
@@ -59,7 +66,6 @@ static NOT_YET: &[&str] = &[
     "cidr",
     "debug",
     "environ",
-    "fail",
     "inline",
     "internal",
     "ldap",
@@ -76,7 +82,6 @@ static NOT_YET: &[&str] = &[
     "regexp",
     "socketmap",
     "sqlite",
-    "static",
     "tcp",
     "texthash",
     "unionmap",
@@ -106,9 +111,18 @@ impl TableType {
         })
     }
 
-    /// The format of the file that tables of this type are kept in.
-    pub fn format(&self) -> FileFormat {
-        self.format
+    /// The name, as it is written before the colon.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The format of the file that tables of this type are kept in; `None` for a type that can only
+    /// be read.
+    pub fn format(&self) -> Option<FileFormat> {
+        match self.kind {
+            Kind::File(format) => Some(format),
+            Kind::Read(_) => None,
+        }
     }
 }
 
@@ -134,7 +148,22 @@ impl TableType {
 /// `Spec` or `Unsupported` for the name, `Io` with action "open database" when the file cannot be
 /// opened, `Corrupt` or `Unsupported` when it is not what its type says.
 pub fn open(spec: &TableSpec, options: &OpenOptions) -> Result<Box<dyn Table>> {
+    open_with(spec, options, &mut |_| {})
+}
+
+/// As [`open`]; `notify` hears what is odd about the text of a table that is read as text.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_with(
+    spec: &TableSpec,
+    options: &OpenOptions,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<Box<dyn Table>> {
     spec.check_complete()?;
-    let table_type = TableType::find(spec.type_name())?;
-    Ok(Box::new(FileTable::open(table_type.format, spec, options)?))
+    match TableType::find(spec.type_name())?.kind {
+        Kind::File(format) => Ok(Box::new(FileTable::open(format, spec, options)?)),
+        Kind::Read(open) => open(spec, &mut Opening { options, notify }),
+    }
 }

@@ -31,6 +31,12 @@ pub trait Table: Send + Sync {
         true
     }
 
+    /// Whether keys are patterns. Such a table is not asked for parts of a name, like the parent
+    /// domain: its patterns match the whole.
+    fn is_pattern(&self) -> bool {
+        false
+    }
+
     /// All entries in the table's own order, bytes as stored but for the NUL.
     ///
     /// # Errors

@@ -1,0 +1,103 @@
+//! `static:value`: a table with one answer for every key.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::error::{Error, ErrorKind, Result, masked};
+use crate::source::trim;
+use crate::table::traits::{Listing, Table};
+
+/// A table with one answer for every key.
+#[derive(Debug)]
+pub struct StaticTable {
+    title: String,
+    value: Vec<u8>,
+}
+
+impl StaticTable {
+    /// The table `static:name`. The answer is `name`, or what stands between the braces of
+    /// `{ text }` without the blanks around it.
+    ///
+    /// # Errors
+    ///
+    /// `Spec` when `name` begins with a brace and is not `{text}`.
+    pub fn new(name: &OsStr) -> Result<StaticTable> {
+        let title = format!("static:{}", masked(name));
+        let value = match name.as_bytes() {
+            text if text.starts_with(b"{") => braced(text).map_err(|reason| {
+                let what = format!("bad static:name syntax: {reason} \"{}\"", masked(name));
+                Error::new(ErrorKind::Spec { what })
+            })?,
+            text => text,
+        };
+        Ok(StaticTable {
+            title,
+            value: value.to_vec(),
+        })
+    }
+}
+
+/// What stands between the brace that `text` begins with and the one that closes it.
+fn braced(text: &[u8]) -> Result<&[u8], &'static str> {
+    let mut depth = 0_usize;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            let (inside, behind) = text.split_at_checked(at + 1).unwrap_or((text, &[]));
+            if !trim(behind).is_empty() {
+                return Err("syntax error after '}' in");
+            }
+            return Ok(trim(inside.get(1..at).unwrap_or_default()));
+        }
+    }
+    Err("missing '}' in")
+}
+
+impl Table for StaticTable {
+    fn lookup(&self, _key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        Ok(Some(Cow::Borrowed(&self.value)))
+    }
+
+    fn iter(&self) -> Result<Listing<'_>> {
+        let what = format!("table {}: sequence operation is not supported", self.title);
+        Err(Error::unsupported(what))
+    }
+
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_and_the_blanks_in_them_are_not_part_of_the_answer() {
+        for (name, answer) in [
+            ("answer", Some("answer")),
+            ("a:b", Some("a:b")),
+            ("{ some words }", Some("some words")),
+            ("{a{b}}", Some("a{b}")),
+            ("{}", Some("")),
+            ("a}", Some("a}")),
+            ("{a}b", None),
+            ("{a", None),
+        ] {
+            let table = StaticTable::new(OsStr::new(name));
+            match answer {
+                Some(answer) => {
+                    let table = table.unwrap();
+                    let value = table.lookup(b"any").unwrap().unwrap();
+                    assert_eq!(*value, *answer.as_bytes(), "{name}");
+                }
+                None => assert!(table.is_err(), "{name}"),
+            }
+        }
+    }
+}

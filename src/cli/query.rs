@@ -25,6 +25,7 @@ impl Work<'_> {
             nul: self.request.nul,
             utf8: self.utf8,
             store,
+            log: self.program.log(),
         };
         let mut notify = |notice| self.notify(notice);
         let table = open_with(spec, &options, &mut notify)

@@ -7,9 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, masked, system_text};
+use crate::table::options::Log;
 
 /// Who is speaking, and to whom.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Program {
     name: OsString,
     /// Called by a name of the original: messages and exit status are the original's.
@@ -62,6 +63,12 @@ impl Program {
     /// The command ends.
     pub(super) fn fatal(&self, fatal: &Fatal) {
         self.line("fatal: ", &fatal.0);
+    }
+
+    /// Prints what tables of type `debug` tell, as information.
+    pub(super) fn log(&self) -> Log {
+        let program = self.clone();
+        Log::new(move |line| program.info(line))
     }
 
     fn line(&self, severity: &str, text: &[u8]) {

@@ -2,11 +2,13 @@
 //!
 //! * [`lines`]: logical lines, the layer below every text format (and below main.cf);
 //! * [`map`]: `key value` entries, as `postmap` reads them;
+//! * `braces`: lists in braces, as the names of some tables hold them;
 //! * [`warning`]: what is wrong with a line, in the words of the original.
 //!
 //! Everything here works on bytes and streams: memory use is one buffer and the longest logical
 //! line, whatever the size of the file. A line that yields no entry always yields a warning.
 
+pub(crate) mod braces;
 pub mod lines;
 pub mod map;
 pub mod warning;

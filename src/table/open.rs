@@ -1,14 +1,19 @@
 //! The registry of table types: the only place that lists them.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 use crate::error::{Error, ErrorKind, Result, masked};
+use crate::source::braces;
 use crate::table::file::{FileFormat, FileTable};
 use crate::table::notice::Notice;
 use crate::table::options::OpenOptions;
 use crate::table::spec::TableSpec;
 use crate::table::traits::Table;
-use crate::virt::{FailTable, StaticTable};
+use crate::virt::{
+    AccountsTable, DebugTable, EnvironTable, FailTable, InlineTable, InternalTable, PipeTable,
+    RandomTable, StaticTable, UnionTable,
+};
 
 /// A type of table.
 #[derive(Debug)]
@@ -28,20 +33,91 @@ enum Kind {
 
 /// What a table needs to know while it is opened.
 struct Opening<'a> {
-    #[expect(dead_code, reason = "for types that are read as text")]
     options: &'a OpenOptions,
     #[expect(dead_code, reason = "for types that are read as text")]
     notify: &'a mut dyn FnMut(Notice),
+    /// How many tables this one is inside of.
+    depth: usize,
 }
 
+/// How deep tables may be inside each other.
+const DEPTH_MAX: usize = 100;
+
+/// In the order of names.
 static TYPES: &[TableType] = &[
     file("btree", FileFormat::Btree),
+    read("debug", open_debug),
+    read("environ", |spec, with| {
+        Ok(Box::new(EnvironTable::new(spec.name(), with.options.fold)))
+    }),
     read("fail", |spec, _| Ok(Box::new(FailTable::new(spec.name())))),
     file("hash", FileFormat::Hash),
+    read("inline", |spec, with| {
+        Ok(Box::new(InlineTable::new(spec.name(), with.options)?))
+    }),
+    read("internal", |spec, _| {
+        Ok(Box::new(InternalTable::new(spec.name())))
+    }),
+    read("pipemap", |spec, with| {
+        Ok(Box::new(PipeTable::new(spec.name(), members(spec, with)?)))
+    }),
+    read("randmap", |spec, _| {
+        Ok(Box::new(RandomTable::new(spec.name())?))
+    }),
     read("static", |spec, _| {
         Ok(Box::new(StaticTable::new(spec.name())?))
     }),
+    read("unionmap", |spec, with| {
+        Ok(Box::new(UnionTable::new(spec.name(), members(spec, with)?)))
+    }),
+    read("unix", |spec, with| {
+        let fold = with.options.fold;
+        Ok(Box::new(AccountsTable::new(spec.name(), fold)?))
+    }),
 ];
+
+/// Opens the tables that the name of another lists, each as `type:name`.
+fn members(spec: &TableSpec, with: &mut Opening<'_>) -> Result<Vec<Box<dyn Table>>> {
+    let bad_syntax = || {
+        let of = masked(spec.type_name());
+        let what = format!("bad syntax: \"{spec}\"; need \"{of}:{{type:name...}}\"");
+        Error::new(ErrorKind::Spec { what })
+    };
+    let list = braces::inside(spec.name().as_bytes()).unwrap_or_default();
+    let mut members = Vec::new();
+    for item in braces::items(list) {
+        if !item.contains(&b':') {
+            return Err(bad_syntax());
+        }
+        members.push(open_inside(
+            &TableSpec::parse(OsStr::from_bytes(item), ""),
+            with,
+        )?);
+    }
+    if members.is_empty() {
+        return Err(bad_syntax());
+    }
+    Ok(members)
+}
+
+fn open_debug(spec: &TableSpec, with: &mut Opening<'_>) -> Result<Box<dyn Table>> {
+    let of = TableSpec::parse(spec.name(), "");
+    let table = open_inside(&of, with)?;
+    let log = with.options.log.clone();
+    Ok(Box::new(DebugTable::new(table, of.to_string(), log)))
+}
+
+/// Opens a table that another is made of.
+fn open_inside(spec: &TableSpec, with: &mut Opening<'_>) -> Result<Box<dyn Table>> {
+    if with.depth == DEPTH_MAX {
+        let what = format!("more than {DEPTH_MAX} tables inside each other");
+        return Err(Error::new(ErrorKind::Spec { what }));
+    }
+    with.depth += 1;
+    let table = open_any(spec, with);
+    with.depth -= 1;
+    table
+}
 
 const fn file(name: &'static str, format: FileFormat) -> TableType {
     TableType {
@@ -64,10 +140,6 @@ const fn read(
 static NOT_YET: &[&str] = &[
     "cdb",
     "cidr",
-    "debug",
-    "environ",
-    "inline",
-    "internal",
     "ldap",
     "lmdb",
     "memcache",
@@ -76,16 +148,12 @@ static NOT_YET: &[&str] = &[
     "nis",
     "pcre",
     "pgsql",
-    "pipemap",
     "proxy",
-    "randmap",
     "regexp",
     "socketmap",
     "sqlite",
     "tcp",
     "texthash",
-    "unionmap",
-    "unix",
 ];
 
 impl TableType {
@@ -161,9 +229,18 @@ pub fn open_with(
     options: &OpenOptions,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Box<dyn Table>> {
+    let mut with = Opening {
+        options,
+        notify,
+        depth: 0,
+    };
+    open_any(spec, &mut with)
+}
+
+fn open_any(spec: &TableSpec, with: &mut Opening<'_>) -> Result<Box<dyn Table>> {
     spec.check_complete()?;
     match TableType::find(spec.type_name())?.kind {
-        Kind::File(format) => Ok(Box::new(FileTable::open(format, spec, options)?)),
-        Kind::Read(open) => open(spec, &mut Opening { options, notify }),
+        Kind::File(format) => Ok(Box::new(FileTable::open(format, spec, with.options)?)),
+        Kind::Read(open) => open(spec, with),
     }
 }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+use super::no_listing;
 use crate::error::{Error, ErrorKind, Result, masked};
-use crate::source::trim;
+use crate::source::{braces, trim};
 use crate::table::traits::{Listing, Table};
 
 /// A table with one answer for every key.
@@ -40,22 +41,12 @@ impl StaticTable {
 
 /// What stands between the brace that `text` begins with and the one that closes it.
 fn braced(text: &[u8]) -> Result<&[u8], &'static str> {
-    let mut depth = 0_usize;
-    for (at, byte) in text.iter().enumerate() {
-        match byte {
-            b'{' => depth += 1,
-            b'}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            let (inside, behind) = text.split_at_checked(at + 1).unwrap_or((text, &[]));
-            if !trim(behind).is_empty() {
-                return Err("syntax error after '}' in");
-            }
-            return Ok(trim(inside.get(1..at).unwrap_or_default()));
-        }
+    let end = braces::closing(text).ok_or("missing '}' in")?;
+    let (inside, behind) = text.split_at_checked(end + 1).unwrap_or((text, &[]));
+    if !trim(behind).is_empty() {
+        return Err("syntax error after '}' in");
     }
-    Err("missing '}' in")
+    Ok(trim(inside.get(1..end).unwrap_or_default()))
 }
 
 impl Table for StaticTable {
@@ -64,8 +55,7 @@ impl Table for StaticTable {
     }
 
     fn iter(&self) -> Result<Listing<'_>> {
-        let what = format!("table {}: sequence operation is not supported", self.title);
-        Err(Error::unsupported(what))
+        Err(no_listing(&self.title))
     }
 
     fn title(&self) -> String {

@@ -31,6 +31,10 @@ impl Table for FailTable {
         Err(self.failure())
     }
 
+    fn is_pattern(&self) -> bool {
+        true
+    }
+
     fn iter(&self) -> Result<Listing<'_>> {
         Err(self.failure())
     }

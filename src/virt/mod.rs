@@ -1,12 +1,48 @@
-//! Tables without a file of their own.
+//! Tables without a database file: what they answer is in their name, or comes from elsewhere.
 //!
-//! | file | type | job |
+//! | file | type | answers |
 //! |---|---|---|
-//! | `constant` | `static` | one answer for every key |
-//! | `fail` | `fail` | fails whatever is asked |
+//! | `constant` | `static` | one value for every key |
+//! | `inline` | `inline` | the entries in its name |
+//! | `random` | `randmap` | one of the values in its name, at random |
+//! | `union` | `unionmap` | the answers of all its members |
+//! | `pipe` | `pipemap` | the answer of its last member to the answer of the one before |
+//! | `environ` | `environ` | variables of the environment |
+//! | `accounts` | `unix` | users and groups of the system |
+//! | `internal` | `internal` | nothing, it is empty |
+//! | `fail` | `fail` | failures only |
+//! | `debug` | `debug` | what another table answers, and tells |
+//!
+//! Tables that hold others get them opened: which types there are is known to
+//! [`table::open`](mod@crate::table::open) alone.
 
+mod accounts;
 mod constant;
+mod debug;
+mod environ;
 mod fail;
+mod inline;
+mod internal;
+mod pipe;
+mod random;
+mod union;
 
+pub use accounts::AccountsTable;
 pub use constant::StaticTable;
+pub use debug::DebugTable;
+pub use environ::EnvironTable;
 pub use fail::FailTable;
+pub use inline::InlineTable;
+pub use internal::InternalTable;
+pub use pipe::PipeTable;
+pub use random::RandomTable;
+pub use union::UnionTable;
+
+use crate::error::Error;
+
+/// What a table without a listing says when it is asked for one.
+fn no_listing(title: &str) -> Error {
+    Error::unsupported(format!(
+        "table {title}: sequence operation is not supported"
+    ))
+}

@@ -1,0 +1,65 @@
+//! `environ:name`: the variables of the environment.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use super::no_listing;
+use crate::error::{Result, masked};
+use crate::key::Fold;
+use crate::table::traits::{Listing, Table};
+
+/// The variables of the process's environment.
+#[derive(Debug)]
+pub struct EnvironTable {
+    title: String,
+    fold: Fold,
+}
+
+impl EnvironTable {
+    /// The table `environ:name`; the name means nothing. Keys are folded: variables with capitals
+    /// are found only with [`Fold::None`].
+    pub fn new(name: &OsStr, fold: Fold) -> EnvironTable {
+        let title = format!("environ:{}", masked(name));
+        EnvironTable { title, fold }
+    }
+}
+
+impl Table for EnvironTable {
+    fn lookup(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        let name = self.fold.fold(key);
+        // No variable has such a name.
+        if name.is_empty() || name.contains(&b'=') || name.contains(&0) {
+            return Ok(None);
+        }
+        let value = std::env::var_os(OsStr::from_bytes(&name));
+        Ok(value.map(|value| Cow::Owned(value.into_vec())))
+    }
+
+    fn iter(&self) -> Result<Listing<'_>> {
+        Err(no_listing(&self.title))
+    }
+
+    fn title(&self) -> String {
+        self.title.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_folded_and_odd_ones_are_no_variables() {
+        let lookup = |fold, key: &[u8]| {
+            let table = EnvironTable::new(OsStr::new("x"), fold);
+            table.lookup(key).unwrap().map(Cow::into_owned)
+        };
+        // Cargo sets it for tests.
+        assert!(lookup(Fold::None, b"CARGO_PKG_NAME").is_some());
+        assert_eq!(lookup(Fold::Ascii, b"CARGO_PKG_NAME"), None);
+        for key in [&b""[..], b"a=b", b"a\0b"] {
+            assert_eq!(lookup(Fold::None, key), None);
+        }
+    }
+}

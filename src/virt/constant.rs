@@ -41,12 +41,11 @@ impl StaticTable {
 
 /// What stands between the brace that `text` begins with and the one that closes it.
 fn braced(text: &[u8]) -> Result<&[u8], &'static str> {
-    let end = braces::closing(text).ok_or("missing '}' in")?;
-    let (inside, behind) = text.split_at_checked(end + 1).unwrap_or((text, &[]));
-    if !trim(behind).is_empty() {
-        return Err("syntax error after '}' in");
+    match braces::inside(text) {
+        Some(inside) => Ok(trim(inside)),
+        None if braces::closing(text).is_some() => Err("syntax error after '}' in"),
+        None => Err("missing '}' in"),
     }
-    Ok(trim(inside.get(1..end).unwrap_or_default()))
 }
 
 impl Table for StaticTable {
@@ -77,6 +76,7 @@ mod tests {
             ("{}", Some("")),
             ("a}", Some("a}")),
             ("{a}b", None),
+            ("{a} ", None),
             ("{a", None),
         ] {
             let table = StaticTable::new(OsStr::new(name));

@@ -20,3 +20,4 @@ mod stories;
 mod tables;
 mod traps;
 mod verify;
+mod virtual_tables;

@@ -189,7 +189,7 @@ fn stderr(outcome: &Outcome) -> Vec<u8> {
 }
 
 /// One script, in a directory prepared by `prepare`; gives how the two sides differ.
-fn difference(label: &str, script: &str, prepare: &dyn Fn(&TestDir)) -> Option<String> {
+pub(crate) fn difference(label: &str, script: &str, prepare: &dyn Fn(&TestDir)) -> Option<String> {
     let script = format!("{PRELUDE}{script}");
     let run = |is_ours: bool| {
         let dir = TestDir::new("story");
@@ -222,7 +222,10 @@ fn without_package_hint(line: &str) -> String {
 
 /// Calls `difference_of` for all items on a few threads, and fails with everything it said.
 #[track_caller]
-fn assert_no_difference<T: Sync>(items: &[T], difference_of: impl Fn(&T) -> Option<String> + Sync) {
+pub(crate) fn assert_no_difference<T: Sync>(
+    items: &[T],
+    difference_of: impl Fn(&T) -> Option<String> + Sync,
+) {
     let next = AtomicUsize::new(0);
     let differences = Mutex::new(Vec::new());
     thread::scope(|scope| {

@@ -1,0 +1,228 @@
+//! Whole commands, the original's and ours in turn: making tables and looking keys up.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::Options;
+use crate::measure::{Figures, run};
+use crate::report::{Report, Row};
+
+/// The types of tables, and the end of their files' names.
+pub(crate) const TYPES: [(&str, &str); 4] = [
+    ("hash", ".db"),
+    ("btree", ".db"),
+    ("lmdb", ".lmdb"),
+    ("cdb", ".cdb"),
+];
+
+/// More entries than these take the original minutes. `None`: never.
+fn original_is_slow(kind: &str, count: usize) -> bool {
+    count > if kind == "cdb" { 1_000_000 } else { 3_000_000 }
+}
+
+/// How often one process that looks up one key is run for one measurement.
+const PROCESS_COUNT: &str = "50";
+
+/// The program the original is, and ours under the same name.
+struct Programs {
+    original: Option<PathBuf>,
+    ours: PathBuf,
+}
+
+pub(crate) fn compare(options: &Options, dir: &Path, count: usize, report: &mut Report) {
+    let ours = dir.join("postmap");
+    symlink(env!("CARGO_BIN_EXE_rpostmap"), &ours).expect("linked");
+    let original = Path::new("/usr/sbin/postmap");
+    let programs = Programs {
+        original: original.exists().then(|| original.to_path_buf()),
+        ours,
+    };
+    for source in ["transport", "relay_password"] {
+        for (kind, suffix) in TYPES {
+            let label = format!("make {kind}:{source}, {count} entries");
+            if !label.contains(&options.only) {
+                continue;
+            }
+            let skip = original_is_slow(kind, count) && !options.slow;
+            let operand = format!("{kind}:{source}");
+            let file = dir.join(format!("{source}{suffix}"));
+            let source_len = len(&dir.join(source));
+            let (theirs, ours) = in_turn(options, dir, &programs, skip, &[&operand], None, &file);
+            report.command(Row {
+                label,
+                skipped: skip.then_some("takes the original minutes; --slow runs it"),
+                theirs,
+                ours,
+                source_len: Some(source_len),
+            });
+        }
+    }
+    baseline(options, dir, count, report);
+    for (kind, suffix) in TYPES {
+        for keys in ["hits", "misses"] {
+            let label = format!("postmap -q - {kind}:transport, {keys}, {count} entries");
+            if label.contains(&options.only) {
+                query(options, dir, &programs, (kind, suffix), keys, label, report);
+            }
+        }
+        let label =
+            format!("postmap -q KEY {kind}:transport, {PROCESS_COUNT} processes, {count} entries");
+        if label.contains(&options.only) {
+            one_key(options, dir, &programs, (kind, suffix), label, report);
+        }
+    }
+}
+
+/// Runs the original, unless `skip`, and ours in turn; medians. The last file each made is kept to
+/// tell its length.
+fn in_turn(
+    options: &Options,
+    dir: &Path,
+    programs: &Programs,
+    skip: bool,
+    words: &[&str],
+    input: Option<&str>,
+    file: &Path,
+) -> (Option<Side>, Side) {
+    let original = programs.original.as_deref().filter(|_| !skip);
+    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+    let mut their_len = None;
+    for _ in 0..options.rounds {
+        if let Some(original) = original {
+            fresh(file, input);
+            theirs.push(run(dir, original, words, input));
+            their_len = file_len(file);
+        }
+        fresh(file, input);
+        ours.push(run(dir, &programs.ours, words, input));
+    }
+    let side = |runs: Vec<Figures>, file_len| {
+        (!runs.is_empty()).then(|| Side {
+            figures: median(runs),
+            file_len,
+        })
+    };
+    let ours = side(ours, file_len(file)).expect("at least one round");
+    (side(theirs, their_len), ours)
+}
+
+/// What a program took, and the file it left.
+pub(crate) struct Side {
+    pub(crate) figures: Figures,
+    pub(crate) file_len: Option<u64>,
+}
+
+/// A table that is made anew is made where none is: to rewrite one is another job for each program.
+fn fresh(file: &Path, input: Option<&str>) {
+    if input.is_none() {
+        let _ = fs::remove_file(file);
+    }
+}
+
+fn query(
+    options: &Options,
+    dir: &Path,
+    programs: &Programs,
+    (kind, suffix): (&str, &str),
+    keys: &str,
+    label: String,
+    report: &mut Report,
+) {
+    // Both read the same file, which ours made. Exit status 1 says that nothing was found: one key
+    // of the table is at the end of either list.
+    let operand = format!("{kind}:transport");
+    let file = dir.join(format!("transport{suffix}"));
+    run(dir, &programs.ours, &[&operand], None);
+    let input = format!("{keys}.found");
+    let mut text = fs::read(dir.join(keys)).expect("read");
+    text.extend_from_slice(crate::data::transport_key(0).as_bytes());
+    fs::write(dir.join(&input), text).expect("written");
+    let words = ["-q", "-", &operand];
+    let (theirs, ours) = in_turn(options, dir, programs, false, &words, Some(&input), &file);
+    report.command(Row {
+        label,
+        skipped: None,
+        theirs,
+        ours,
+        source_len: None,
+    });
+}
+
+/// Processes that look up one key each.
+fn one_key(
+    options: &Options,
+    dir: &Path,
+    programs: &Programs,
+    (kind, suffix): (&str, &str),
+    label: String,
+    report: &mut Report,
+) {
+    let operand = format!("{kind}:transport");
+    let file = dir.join(format!("transport{suffix}"));
+    run(dir, &programs.ours, &[&operand], None);
+    let key = crate::data::transport_key(1);
+    let script = "i=0; while [ $i -lt $4 ]; do \"$1\" -q \"$2\" \"$3\"; i=$((i + 1)); done";
+    let shell = Path::new("/bin/sh");
+    let processes = |program: &Path| {
+        let program = program.to_str().expect("a name");
+        let words = ["-c", script, "sh", program, &key, &operand, PROCESS_COUNT];
+        run(dir, shell, &words, Some("main.cf"))
+    };
+    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..options.rounds {
+        theirs.extend(programs.original.as_deref().map(processes));
+        ours.push(processes(&programs.ours));
+    }
+    let side = |runs: Vec<Figures>| Side {
+        figures: median(runs),
+        file_len: file_len(&file),
+    };
+    report.command(Row {
+        label,
+        skipped: None,
+        theirs: (!theirs.is_empty()).then(|| side(theirs)),
+        ours: side(ours),
+        source_len: None,
+    });
+}
+
+/// The least that writing the bytes of the hash table takes.
+fn baseline(options: &Options, dir: &Path, count: usize, report: &mut Report) {
+    let label = format!("dd conv=fsync of the bytes of hash:transport, {count} entries");
+    if !label.contains(&options.only) {
+        return;
+    }
+    run(dir, &dir.join("postmap"), &["hash:transport"], None);
+    let words = ["if=transport.db", "of=copy", "bs=1M", "conv=fsync"];
+    let runs = (0..options.rounds).map(|_| {
+        let _ = fs::remove_file(dir.join("copy"));
+        run(
+            dir,
+            Path::new("/bin/dd"),
+            &[&words[..], &["status=none"]].concat(),
+            None,
+        )
+    });
+    report.baseline(label, median(runs.collect()));
+}
+
+fn median(mut runs: Vec<Figures>) -> Figures {
+    runs.sort_by_key(|figures| figures.wall);
+    let middle = runs[runs.len() / 2];
+    let mut cpu: Vec<Duration> = runs.iter().map(|figures| figures.cpu).collect();
+    cpu.sort();
+    Figures {
+        cpu: cpu[cpu.len() / 2],
+        ..middle
+    }
+}
+
+fn file_len(path: &Path) -> Option<u64> {
+    fs::metadata(path).ok().map(|metadata| metadata.len())
+}
+
+fn len(path: &Path) -> u64 {
+    file_len(path).expect("it was written")
+}

@@ -69,6 +69,7 @@
 //! | [`key`] | case folding, the NUL at the end of keys |
 //! | [`entries`] | pairs on their way from a source to a file |
 //! | [`bdb`] | Berkeley DB files: hash and btree, verify, salvage |
+//! | [`lmdb`] | LMDB files of versions 0.9 and 1.0: lookups, verify, salvage |
 //! | [`file`](mod@file) | bytes of files: fetched, locked, replaced |
 //! | [`config`] | the few parameters of main.cf that matter to tables |
 //! | [`wire`] | numbers out of bytes nobody vouches for |
@@ -95,6 +96,7 @@ pub mod entries;
 pub mod error;
 pub mod file;
 pub mod key;
+pub mod lmdb;
 pub mod source;
 pub mod table;
 pub mod virt;

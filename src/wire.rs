@@ -45,6 +45,16 @@ impl ByteOrder {
         })
     }
 
+    /// The `u64` at byte `offset`, or `None` when it does not lie inside `bytes`.
+    #[inline]
+    pub fn u64(self, bytes: &[u8], offset: usize) -> Option<u64> {
+        let raw = *bytes.get(offset..)?.first_chunk::<8>()?;
+        Some(match self {
+            ByteOrder::Little => u64::from_le_bytes(raw),
+            ByteOrder::Big => u64::from_be_bytes(raw),
+        })
+    }
+
     /// Writes `value` at byte `offset`; `None`, and nothing written, when it does not fit.
     #[inline]
     #[must_use = "None means that nothing was written"]
@@ -61,6 +71,17 @@ impl ByteOrder {
     #[must_use = "None means that nothing was written"]
     pub fn put_u32(self, bytes: &mut [u8], offset: usize, value: u32) -> Option<()> {
         *bytes.get_mut(offset..)?.first_chunk_mut::<4>()? = match self {
+            ByteOrder::Little => value.to_le_bytes(),
+            ByteOrder::Big => value.to_be_bytes(),
+        };
+        Some(())
+    }
+
+    /// Writes `value` at byte `offset`; `None`, and nothing written, when it does not fit.
+    #[inline]
+    #[must_use = "None means that nothing was written"]
+    pub fn put_u64(self, bytes: &mut [u8], offset: usize, value: u64) -> Option<()> {
+        *bytes.get_mut(offset..)?.first_chunk_mut::<8>()? = match self {
             ByteOrder::Little => value.to_le_bytes(),
             ByteOrder::Big => value.to_be_bytes(),
         };
@@ -85,6 +106,10 @@ mod tests {
             assert_eq!(page[4..8], bytes32, "{order:?}");
             assert_eq!(order.u16(&page, 1), Some(0x1234), "{order:?}");
             assert_eq!(order.u32(&page, 4), Some(0x1234_5678), "{order:?}");
+            order.put_u64(&mut page, 0, 0x1234_5678_9abc_def0).unwrap();
+            assert_eq!(order.u64(&page, 0), Some(0x1234_5678_9abc_def0));
+            let half = [0x9abc_def0, 0x1234_5678][usize::from(order == ByteOrder::Big)];
+            assert_eq!(order.u32(&page, 0), Some(half), "{order:?}");
         }
     }
 
@@ -94,6 +119,12 @@ mod tests {
         for offset in [3, 4, 5, usize::MAX] {
             assert_eq!(ByteOrder::Little.u16(&page, offset), None, "{offset}");
             assert_eq!(ByteOrder::Big.u32(&page, offset), None, "{offset}");
+            assert_eq!(ByteOrder::Big.u64(&page, offset), None, "{offset}");
+            assert_eq!(
+                ByteOrder::Big.put_u64(&mut page, offset, 1),
+                None,
+                "{offset}"
+            );
             assert_eq!(
                 ByteOrder::Big.put_u16(&mut page, offset, 1),
                 None,

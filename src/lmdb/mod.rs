@@ -1,0 +1,45 @@
+//! LMDB files, read without LMDB, whatever version and whatever machine wrote them.
+//!
+//! This folder knows the file format and nothing else: no Postfix, no configuration. Keys and
+//! values are bytes; whether they end in a NUL is the caller's affair. The layout, with every
+//! offset, is described in `docs/format-lmdb.md`.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`layout`] | how wide and in which order numbers are, what fits where; recognising a file |
+//! | [`meta`] | pages 0 and 1, and the records of the two trees |
+//!
+//! Supported: one database without a name and without duplicates, in files of LMDB 0.9 (data
+//! version 1) and 1.0 (data version 3), of 32-bit and 64-bit machines of both byte orders.
+//! Everything else is refused by name.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation
+)]
+
+pub mod layout;
+pub mod meta;
+
+use std::fmt;
+
+use crate::error::Error;
+
+/// The number of a page: its offset in the file divided by the page size. 0 and 1 are the meta
+/// pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageNo(pub u64);
+
+impl fmt::Display for PageNo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A defect on page `page`.
+fn corrupt_page(page: PageNo, what: impl Into<String>) -> Error {
+    match u32::try_from(page.0) {
+        Ok(page) => Error::corrupt_page(page, what),
+        Err(_) => Error::corrupt(format!("page {page}: {}", what.into())),
+    }
+}

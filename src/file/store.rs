@@ -2,7 +2,8 @@
 //!
 //! `hash:` and `btree:` tables are rewritten in place by the original's `postmap`, under an
 //! exclusive `flock`. So a reader that wants one consistent table holds a shared `flock` while it
-//! reads: once, for the snapshot; during each [`Session`], for positioned reads.
+//! reads: once, for the snapshot; during each [`Session`], for positioned reads. `lmdb:` tables have
+//! record locks instead, which are not enough for them: `lmdb::open_store` does the rest.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -63,6 +64,21 @@ impl StoreMode {
     pub const unsafe fn mapped() -> StoreMode {
         StoreMode(Mode::Mapped)
     }
+
+    /// The mode in which a file is opened that may be copied into memory afterwards; `None` for a
+    /// file that is mapped.
+    pub(crate) fn for_copying(self) -> Option<StoreMode> {
+        (self.0 != Mode::Mapped).then_some(StoreMode::POSITIONED)
+    }
+
+    /// Whether a file of `len` bytes is to be copied into memory.
+    pub(crate) fn wants_memory(self, len: u64) -> bool {
+        match self.0 {
+            Mode::Auto => len <= AUTO_MEMORY_MAX,
+            Mode::Memory => true,
+            Mode::Positioned | Mode::Mapped => false,
+        }
+    }
 }
 
 impl Default for StoreMode {
@@ -118,6 +134,7 @@ enum Bytes {
 
 struct Positioned {
     file: File,
+    kind: LockKind,
     /// The sessions that live. A `flock` belongs to the open file and all threads share that one,
     /// so the first session takes the lock and the last one gives it back.
     sessions: Mutex<usize>,
@@ -132,16 +149,22 @@ impl Store {
     ///
     /// Errors: action "open" (a directory is "Is a directory"), "lock", "read", "map".
     pub fn open(path: &Path, mode: StoreMode) -> Result<Store> {
+        Store::open_locking(path, mode, LockKind::Flock)
+    }
+
+    /// As [`Store::open`], with the lock that the table's writers take.
+    pub fn open_locking(path: &Path, mode: StoreMode, kind: LockKind) -> Result<Store> {
         let (file, metadata) = open_regular(path, OpenOptions::new().read(true))?;
         let failed = |action| move |error| Error::io(action, path, error);
         let (bytes, metadata) = match mode.0 {
-            Mode::Auto if metadata.len() <= AUTO_MEMORY_MAX => snapshot(&file, path)?,
-            Mode::Memory => snapshot(&file, path)?,
+            Mode::Auto if metadata.len() <= AUTO_MEMORY_MAX => snapshot(&file, kind, path)?,
+            Mode::Memory => snapshot(&file, kind, path)?,
             Mode::Auto | Mode::Positioned => {
                 let sessions = Mutex::new(0);
                 (
                     Bytes::Positioned(Positioned {
                         file,
+                        kind,
                         sessions,
                         fixed_len: None,
                     }),
@@ -149,7 +172,7 @@ impl Store {
                 )
             }
             Mode::Mapped => {
-                let _lock = SharedLock::wait(&file).map_err(failed("lock"))?;
+                let _lock = SharedLock::wait(&file, kind).map_err(failed("lock"))?;
                 let metadata = file.metadata().map_err(failed("read"))?;
                 (Bytes::Mapped(map(&file).map_err(failed("map"))?), metadata)
             }
@@ -182,6 +205,7 @@ impl Store {
                 let sessions = Mutex::new(1);
                 Bytes::Positioned(Positioned {
                     file,
+                    kind: LockKind::Flock,
                     sessions,
                     fixed_len: Some(state.len),
                 })
@@ -200,6 +224,14 @@ impl Store {
             bytes: Bytes::Memory(bytes.into()),
             path: None,
             state: None,
+        }
+    }
+
+    /// The same table with its content in memory, which the caller read from it.
+    pub(crate) fn into_memory(self, content: Vec<u8>) -> Store {
+        Store {
+            bytes: Bytes::Memory(content),
+            ..self
         }
     }
 
@@ -300,6 +332,26 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Takes note of the length that the file has by now: some writers take no lock.
+    pub(crate) fn refresh_len(&mut self) -> Result<()> {
+        if let View::Live(live) = &mut self.view {
+            let len = live.positioned.len();
+            live.len = len.map_err(|error| self.store.failed("read", error))?;
+        }
+        Ok(())
+    }
+
+    /// Everything up to the end of the file, which may have grown meanwhile. Error action "read".
+    pub(crate) fn read_to_end(&self) -> Result<Vec<u8>> {
+        match &self.view {
+            View::Bytes(bytes) => Ok(bytes.to_vec()),
+            View::Live(live) => {
+                let bytes = read_all(&live.positioned.file, live.len);
+                bytes.map_err(|error| self.store.failed("read", error))
+            }
+        }
+    }
+
     /// Whether the bytes may differ from those of an earlier session: true in positioned mode,
     /// unless the caller keeps the file locked.
     pub fn is_live(&self) -> bool {
@@ -330,7 +382,7 @@ impl Positioned {
         let mut sessions = self.sessions();
         if *sessions == 0 {
             // Others wait at the mutex meanwhile; they would have to wait for this lock anyway.
-            lock_shared(&self.file).map_err(|error| ("lock", error))?;
+            lock_shared(&self.file, self.kind).map_err(|error| ("lock", error))?;
         }
         *sessions += 1;
         drop(sessions);
@@ -338,11 +390,15 @@ impl Positioned {
             positioned: self,
             len: 0,
         };
-        live.len = match self.fixed_len {
-            Some(len) => len,
-            None => self.file.metadata().map_err(|error| ("read", error))?.len(),
-        };
+        live.len = self.len().map_err(|error| ("read", error))?;
         Ok(live)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        match self.fixed_len {
+            Some(len) => Ok(len),
+            None => Ok(self.file.metadata()?.len()),
+        }
     }
 
     fn sessions(&self) -> MutexGuard<'_, usize> {
@@ -366,37 +422,37 @@ impl Drop for Live<'_> {
         let mut sessions = self.positioned.sessions();
         *sessions -= 1;
         if *sessions == 0 {
-            release(&self.positioned.file, LockKind::Flock);
+            release(&self.positioned.file, self.positioned.kind);
         }
     }
 }
 
-/// A shared `flock`, or none where the file system has none.
-struct SharedLock<'f>(&'f File);
+/// A shared lock, or none where the file system has none.
+struct SharedLock<'f>(&'f File, LockKind);
 
 impl<'f> SharedLock<'f> {
-    fn wait(file: &'f File) -> io::Result<SharedLock<'f>> {
-        lock_shared(file).map(|()| SharedLock(file))
+    fn wait(file: &'f File, kind: LockKind) -> io::Result<SharedLock<'f>> {
+        lock_shared(file, kind).map(|()| SharedLock(file, kind))
     }
 }
 
 impl Drop for SharedLock<'_> {
     fn drop(&mut self) {
-        release(self.0, LockKind::Flock);
+        release(self.0, self.1);
     }
 }
 
-fn lock_shared(file: &File) -> io::Result<()> {
-    match acquire(file, LockKind::Flock, LockMode::Shared, Wait::Yes) {
+fn lock_shared(file: &File, kind: LockKind) -> io::Result<()> {
+    match acquire(file, kind, LockMode::Shared, Wait::Yes) {
         Err(error) if !is_unsupported(&error) => Err(error),
         _ => Ok(()),
     }
 }
 
 /// The whole content, read in one go under a shared lock, and the metadata of that moment.
-fn snapshot(file: &File, path: &Path) -> Result<(Bytes, Metadata)> {
+fn snapshot(file: &File, kind: LockKind, path: &Path) -> Result<(Bytes, Metadata)> {
     let failed = |error| Error::io("read", path, error);
-    let _lock = SharedLock::wait(file).map_err(|error| Error::io("lock", path, error))?;
+    let _lock = SharedLock::wait(file, kind).map_err(|error| Error::io("lock", path, error))?;
     let metadata = file.metadata().map_err(failed)?;
     let bytes = read_all(file, metadata.len()).map_err(failed)?;
     Ok((Bytes::Memory(bytes), metadata))

@@ -52,6 +52,10 @@ pub const LONGEST_KEY_V1: usize = 511;
 /// How many bytes at the beginning of a file [`Layout::recognise`] wants to see.
 pub const HEAD_LEN: usize = 24 + 136;
 
+/// What is said of a file without any bytes. A program that creates a table through the library leaves
+/// one if it dies at once; the library fails with an error of its own.
+pub(crate) const EMPTY: &str = "file is empty, not an LMDB file yet";
+
 /// The format of a file, as its meta pages number it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DataVersion {
@@ -173,7 +177,7 @@ impl Layout {
     /// development build.
     pub fn recognise(head: &[u8]) -> Result<Layout> {
         if head.is_empty() {
-            return Err(Error::corrupt("file is empty, not an LMDB file yet"));
+            return Err(Error::corrupt(EMPTY));
         }
         let mut other_version = None;
         for (offset, version, width) in MAGIC_PLACES {

@@ -8,6 +8,13 @@
 //! |---|---|
 //! | [`layout`] | how wide and in which order numbers are, what fits where; recognising a file |
 //! | [`meta`] | pages 0 and 1, and the records of the two trees |
+//! | `state` | which state of the file is read, and whether it still is there afterwards |
+//! | `page` | pages of trees and runs of overflow pages, fetched and checked |
+//! | `node` | one node of a page: a key with a child or a value |
+//! | `reader`, `iter` | looking keys up, listing all |
+//! | [`verify`] | walk everything once, list every defect |
+//! | [`salvage`] | every plausible entry of a damaged file |
+//! | `open` | opening a file that others may be changing |
 //!
 //! Supported: one database without a name and without duplicates, in files of LMDB 0.9 (data
 //! version 1) and 1.0 (data version 3), of 32-bit and 64-bit machines of both byte orders.
@@ -18,8 +25,20 @@
     clippy::cast_possible_truncation
 )]
 
+mod iter;
 pub mod layout;
 pub mod meta;
+mod node;
+mod open;
+mod page;
+mod reader;
+pub mod salvage;
+mod state;
+pub mod verify;
+
+pub use iter::{Iter, KeyValue};
+pub use open::{is_lmdb, open_store};
+pub use reader::LmdbReader;
 
 use std::fmt;
 

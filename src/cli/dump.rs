@@ -8,13 +8,14 @@ use crate::cli::output::{Broken, Output};
 use crate::cli::postmap::Stop;
 use crate::cli::text::{SourceText, shown};
 use crate::cli::verb::{Call, HELP, Verb};
+use crate::lmdb::LmdbReader;
 use crate::table::file::Reader;
 
 pub(super) static VERB: Verb = Verb {
     name: "dump",
     usage: "[--format text|db_dump] TYPE:FILE",
     help: "Print a table file: as source text that compiles back to the same table, or in the\n\
-           printable format of db_dump. Entries that cannot be written as source text are named on\n\
+           printable format of db_dump and mdb_dump. Entries that cannot be written as source text are named on\n\
            standard error, and the exit status is 1.",
     flags: &[
         Flag {
@@ -79,6 +80,7 @@ fn header(reader: &Reader, output: &mut Output) -> Result<(), Broken> {
     let (kind, element_count, duplicates, format): (_, _, _, PageFormat) = match reader {
         Reader::Hash(reader) => hash_facts(reader),
         Reader::Btree(reader) => btree_facts(reader),
+        Reader::Lmdb(reader) => return lmdb_header(reader, output),
     };
     output.line(&[b"VERSION=3"])?;
     output.line(&[b"format=print"])?;
@@ -94,6 +96,20 @@ fn header(reader: &Reader, output: &mut Output) -> Result<(), Broken> {
     }
     let size = format.size.bytes().to_string();
     output.line(&[b"db_pagesize=", size.as_bytes()])?;
+    output.line(&[b"HEADER=END"])
+}
+
+/// The header that `mdb_dump -p` prints.
+fn lmdb_header(reader: &LmdbReader, output: &mut Output) -> Result<(), Broken> {
+    let map_size = reader.meta().map_size;
+    let page_size = reader.layout().page_size.bytes();
+    output.line(&[b"VERSION=3"])?;
+    output.line(&[b"format=print"])?;
+    output.line(&[b"type=btree"])?;
+    output.line(&[format!("mapsize={map_size}").as_bytes()])?;
+    // What the library has unless it is told something else; the file does not say.
+    output.line(&[b"maxreaders=126"])?;
+    output.line(&[format!("db_pagesize={page_size}").as_bytes()])?;
     output.line(&[b"HEADER=END"])
 }
 

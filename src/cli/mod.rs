@@ -9,6 +9,7 @@
 //! | `input` | keys on standard input |
 //! | `verb` | what `rpostmap` does beside being `postmap`: the table of verbs |
 //! | `verify`, `dump`, `salvage` | the verbs |
+//! | `verify_lmdb`, `salvage_lmdb` | two of them for LMDB files |
 //! | `text` | entries as source text |
 //! | `report` | messages on standard error, their texts and their exit status |
 //! | `output` | answers on standard output |
@@ -29,9 +30,11 @@ mod postmap;
 mod query;
 mod report;
 mod salvage;
+mod salvage_lmdb;
 mod text;
 mod verb;
 mod verify;
+mod verify_lmdb;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -8,6 +8,8 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind, masked, system_text};
 use crate::table::options::Log;
+use crate::lmdb::layout::EMPTY;
+use crate::table::file::FileFormat;
 
 /// Who is speaking, and to whom.
 #[derive(Clone, Debug)]
@@ -87,7 +89,9 @@ impl Program {
             ErrorKind::Io { .. } | ErrorKind::Spec { .. } => failure(error),
             ErrorKind::Unsupported { .. } if error.path().is_none() => failure(error),
             // What the original says of anything that is not a database.
-            _ if self.drop_in => format!("open database {path}: Invalid argument").into(),
+            kind if self.drop_in => {
+                format!("open database {path}: {}", original_reason(&path, kind)).into()
+            }
             kind => format!("open database {path}: {kind}").into(),
         }
     }
@@ -98,6 +102,15 @@ impl Program {
             (ErrorKind::Io { .. }, _) | (_, None) => failure(error),
             (kind, Some(path)) => format!("error reading {}: {kind}", masked(path)).into(),
         }
+    }
+}
+
+/// Why the original cannot open the file `path`, which is no database.
+fn original_reason(path: &str, kind: &ErrorKind) -> &'static str {
+    match kind {
+        _ if !path.ends_with(FileFormat::Lmdb.suffix()) => "Invalid argument",
+        ErrorKind::Corrupt { what, .. } if what == EMPTY => "Bad file descriptor",
+        _ => "MDB_INVALID: File is not an LMDB file",
     }
 }
 

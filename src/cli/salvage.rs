@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -11,10 +12,13 @@ use crate::cli::getopt::Flag;
 use crate::cli::output::{Broken, Output};
 use crate::cli::postmap::Stop;
 use crate::cli::report::{Program, failure};
+use crate::cli::salvage_lmdb;
 use crate::cli::text::{SourceText, shown};
 use crate::cli::verb::{Call, HELP, Verb};
 use crate::error::Error;
 use crate::file::store::Store;
+use crate::lmdb::is_lmdb;
+use crate::table::file::FileFormat;
 use crate::wire::ByteOrder;
 
 /// Salvaged entries may be passwords.
@@ -49,6 +53,9 @@ pub(super) static VERB: Verb = Verb {
 
 fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
     let store = call.open()?;
+    if lmdb_in(call, &store)? {
+        return salvage_lmdb::run(call, &store, output);
+    }
     let options = Options::default().deleted(call.has("deleted"));
     let found = salvage(&store, options).map_err(|error| {
         failure(&match store.path() {
@@ -89,6 +96,18 @@ fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
             .info(format!("compile with {option}").as_bytes());
     }
     Ok(complete)
+}
+
+/// Whether the operand is an LMDB file: it is called one, or it looks like one.
+fn lmdb_in(call: &Call<'_>, store: &Store) -> Result<bool, Stop> {
+    Ok(match call.stated_format() {
+        Some(format) => format == FileFormat::Lmdb,
+        None => {
+            let suffix = FileFormat::Lmdb.suffix().as_bytes();
+            let is_called_so = call.operand.as_bytes().ends_with(suffix);
+            is_called_so || is_lmdb(store).map_err(|error| failure(&error))?
+        }
+    })
 }
 
 /// Writes pairs as source text; `false` when not all can be written.
@@ -185,14 +204,14 @@ fn report(program: &Program, found: &Salvage) -> bool {
 }
 
 /// Where the text goes.
-enum Target<'o> {
+pub(super) enum Target<'o> {
     Output(&'o mut Output),
     File(BufWriter<File>, PathBuf),
 }
 
 impl<'o> Target<'o> {
     /// A file that does not exist yet.
-    fn new_file(path: PathBuf) -> Result<Target<'o>, Stop> {
+    pub(super) fn new_file(path: PathBuf) -> Result<Target<'o>, Stop> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(PRIVATE_MODE);
         match options.open(&path) {
@@ -201,7 +220,7 @@ impl<'o> Target<'o> {
         }
     }
 
-    fn line(&mut self, parts: &[&[u8]]) -> Result<(), Stop> {
+    pub(super) fn line(&mut self, parts: &[&[u8]]) -> Result<(), Stop> {
         match self {
             Target::Output(output) => output.line(parts).map_err(Broken::into),
             Target::File(file, path) => {
@@ -212,7 +231,7 @@ impl<'o> Target<'o> {
         }
     }
 
-    fn finish(self) -> Result<(), Stop> {
+    pub(super) fn finish(self) -> Result<(), Stop> {
         match self {
             Target::Output(_) => Ok(()),
             Target::File(mut file, path) => {

@@ -1,9 +1,9 @@
 //! The verbs: what `rpostmap` can do beside being `postmap`.
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 
-use crate::bdb::meta::AccessMethod;
 use crate::cli::getopt::{Flag, Getopt, Given};
 use crate::cli::output::Output;
 use crate::cli::postmap::{Stop, end, tell_misuse};
@@ -11,6 +11,7 @@ use crate::cli::report::{Fatal, Program, failure};
 use crate::cli::{dump, salvage, verify};
 use crate::error::{Error, ErrorKind};
 use crate::file::store::{Store, StoreMode};
+use crate::lmdb;
 use crate::table::TableSpec;
 use crate::table::file::FileFormat;
 use crate::table::open::TableType;
@@ -130,15 +131,20 @@ impl Call<'_> {
         Ok((spec, format))
     }
 
+    /// The format that the operand names.
+    pub(super) fn stated_format(&self) -> Option<FileFormat> {
+        let spec = TableSpec::parse(&self.operand, "");
+        TableType::find(spec.type_name()).ok()?.format()
+    }
+
     /// The operand's file: `TYPE:FILE` names it as everywhere, anything else is the file itself.
     pub(super) fn open(&self) -> Result<Store, Fatal> {
         let spec = TableSpec::parse(&self.operand, "");
-        let table_type = TableType::find(spec.type_name()).ok();
-        let path = match table_type.and_then(TableType::format) {
-            Some(format) => spec.file(format.suffix()),
-            None => self.operand.clone().into(),
+        let opened = match self.stated_format() {
+            Some(format) => format.open_store(&spec.file(format.suffix()), StoreMode::AUTO),
+            None => open_any(Path::new(&self.operand)),
         };
-        Store::open(&path, StoreMode::AUTO).map_err(|error| {
+        opened.map_err(|error| {
             failure(&match error.kind() {
                 ErrorKind::Io { action: "open" } => error.with_action("open database"),
                 _ => error,
@@ -147,11 +153,12 @@ impl Call<'_> {
     }
 }
 
-/// The method behind a format.
-pub(super) fn method_of(format: FileFormat) -> AccessMethod {
-    match format {
-        FileFormat::Hash => AccessMethod::Hash,
-        FileFormat::Btree => AccessMethod::Btree,
+/// Opens a table file whose type is not known.
+fn open_any(path: &Path) -> crate::Result<Store> {
+    let store = Store::open(path, StoreMode::POSITIONED)?;
+    match lmdb::is_lmdb(&store)? {
+        true => lmdb::open_store(path, StoreMode::AUTO),
+        false => Store::open(path, StoreMode::AUTO),
     }
 }
 

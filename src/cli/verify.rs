@@ -11,8 +11,11 @@ use crate::cli::output::Output;
 use crate::cli::postmap::Stop;
 use crate::cli::report::failure;
 use crate::cli::text::escaped;
-use crate::cli::verb::{Call, HELP, Verb, method_of};
-use crate::error::masked;
+use crate::cli::verb::{Call, HELP, Verb};
+use crate::cli::verify_lmdb;
+use crate::error::{Error, masked};
+use crate::file::store::Store;
+use crate::table::file::FileFormat;
 use crate::wire::ByteOrder;
 
 pub(super) static VERB: Verb = Verb {
@@ -32,45 +35,75 @@ pub(super) static VERB: Verb = Verb {
     run,
 };
 
+/// What a verification found, as it is printed.
+pub(super) struct Printed {
+    pub(super) is_clean: bool,
+    pub(super) defects: Vec<String>,
+    pub(super) omitted: u64,
+    /// Name and value of each statistic.
+    pub(super) statistics: Vec<(&'static str, String)>,
+    /// The same as one object.
+    pub(super) json: Value,
+}
+
 fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
     let (_, format) = call.table()?;
     let store = call.open()?;
-    let report = verify(&store).map_err(|error| {
-        failure(&match store.path() {
-            Some(path) => error.in_file(path),
-            None => error,
-        })
-    })?;
+    let table = escaped(call.operand.as_bytes());
+    let printed = match format {
+        FileFormat::Hash => check_bdb(&store, &table, AccessMethod::Hash)?,
+        FileFormat::Btree => check_bdb(&store, &table, AccessMethod::Btree)?,
+        FileFormat::Lmdb => verify_lmdb::check(&store, &table)?,
+    };
+    if call.has("json") {
+        output.line(&[printed.json.to_string().as_bytes()])?;
+    } else {
+        print(&printed, output)?;
+    }
+    Ok(printed.is_clean)
+}
+
+fn print(printed: &Printed, output: &mut Output) -> Result<(), Stop> {
+    for defect in &printed.defects {
+        output.line(&[defect.as_bytes()])?;
+    }
+    if printed.omitted > 0 {
+        let text = format!("{} more defects are not listed", printed.omitted);
+        output.line(&[text.as_bytes()])?;
+    }
+    if printed.is_clean {
+        for (name, value) in &printed.statistics {
+            output.line(&[format!("{name:<15} {value}").as_bytes()])?;
+        }
+    }
+    Ok(())
+}
+
+fn check_bdb(store: &Store, table: &str, method: AccessMethod) -> Result<Printed, Stop> {
+    let report = verify(store).map_err(|error| failed(error, store))?;
     if let Some(statistics) = &report.statistics
-        && statistics.method != method_of(format)
+        && statistics.method != method
     {
         let found = method_name(statistics.method);
         let path = masked(store.path().unwrap_or("".as_ref()));
         return Err(Stop::from(format!("{path} is a {found} file")));
     }
-    if call.has("json") {
-        let name = escaped(call.operand.as_bytes());
-        output.line(&[to_json(&name, &report).to_string().as_bytes()])?;
-    } else {
-        print(&report, output)?;
-    }
-    Ok(report.is_clean())
+    Ok(Printed {
+        is_clean: report.is_clean(),
+        defects: report.defects.iter().map(ToString::to_string).collect(),
+        omitted: report.omitted,
+        statistics: report.statistics.as_ref().map(lines).unwrap_or_default(),
+        json: to_json(table, &report),
+    })
 }
 
-fn print(report: &Report, output: &mut Output) -> Result<(), Stop> {
-    for defect in &report.defects {
-        output.line(&[defect.to_string().as_bytes()])?;
-    }
-    if report.omitted > 0 {
-        let text = format!("{} more defects are not listed", report.omitted);
-        output.line(&[text.as_bytes()])?;
-    }
-    if let Some(statistics) = report.statistics.as_ref().filter(|_| report.is_clean()) {
-        for (name, value) in lines(statistics) {
-            output.line(&[format!("{name:<15} {value}").as_bytes()])?;
-        }
-    }
-    Ok(())
+/// What kept a file from being verified.
+pub(super) fn failed(error: Error, store: &Store) -> Stop {
+    failure(&match store.path() {
+        Some(path) => error.in_file(path),
+        None => error,
+    })
+    .into()
 }
 
 fn method_name(method: AccessMethod) -> &'static str {
@@ -80,7 +113,7 @@ fn method_name(method: AccessMethod) -> &'static str {
     }
 }
 
-fn order_name(order: ByteOrder) -> &'static str {
+pub(super) fn order_name(order: ByteOrder) -> &'static str {
     match order {
         ByteOrder::Little => "little-endian",
         ByteOrder::Big => "big-endian",

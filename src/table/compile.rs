@@ -83,6 +83,7 @@ pub fn compile<R: Read + Send>(
     options: &CompileOptions,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Compiled> {
+    format.check_can_be_made()?;
     let target = Target::lock(path)?;
     if target.removed_empty() {
         notify(Notice::RemovedEmpty {

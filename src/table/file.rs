@@ -10,8 +10,9 @@ use crate::bdb::hash::{HashBuilder, HashReader};
 use crate::entries::Entries;
 use crate::error::{Error, ErrorKind, Result, masked};
 use crate::file::WriteAt;
-use crate::file::store::Store;
+use crate::file::store::{Store, StoreMode};
 use crate::key::{Fold, NulForms, strip_nul};
+use crate::lmdb::{self, LmdbReader};
 use crate::table::options::OpenOptions;
 use crate::table::spec::TableSpec;
 use crate::table::traits::{Listing, Stale, Table};
@@ -30,6 +31,8 @@ pub enum FileFormat {
     Hash,
     /// Berkeley DB btree.
     Btree,
+    /// LMDB.
+    Lmdb,
 }
 
 impl FileFormat {
@@ -37,6 +40,7 @@ impl FileFormat {
     pub fn suffix(self) -> &'static str {
         match self {
             FileFormat::Hash | FileFormat::Btree => ".db",
+            FileFormat::Lmdb => ".lmdb",
         }
     }
 
@@ -45,13 +49,39 @@ impl FileFormat {
         match self {
             FileFormat::Hash => "hash",
             FileFormat::Btree => "btree",
+            FileFormat::Lmdb => "lmdb",
+        }
+    }
+
+    /// A table as messages name it. Berkeley DB's have their suffix there.
+    pub(crate) fn title(self, spec: &TableSpec) -> String {
+        let name = match self {
+            FileFormat::Hash | FileFormat::Btree => masked(spec.file(self.suffix())),
+            FileFormat::Lmdb => masked(spec.name()),
+        };
+        format!("{}:{name}", self.type_name())
+    }
+
+    /// Opens the file of a table for reading, as other programs that use the format do.
+    pub(crate) fn open_store(self, path: &Path, mode: StoreMode) -> Result<Store> {
+        match self {
+            FileFormat::Hash | FileFormat::Btree => Store::open(path, mode),
+            FileFormat::Lmdb => lmdb::open_store(path, mode),
         }
     }
 
     /// Whether keys and values of this format end in a NUL unless something else was asked for.
     pub fn customary_nul(self) -> bool {
         match self {
-            FileFormat::Hash | FileFormat::Btree => true,
+            FileFormat::Hash | FileFormat::Btree | FileFormat::Lmdb => true,
+        }
+    }
+
+    /// Refuses a format that can only be read.
+    pub(crate) fn check_can_be_made(self) -> Result<()> {
+        match self {
+            FileFormat::Hash | FileFormat::Btree => Ok(()),
+            FileFormat::Lmdb => Err(Error::unsupported("lmdb tables can only be read")),
         }
     }
 
@@ -60,6 +90,7 @@ impl FileFormat {
         match self {
             FileFormat::Hash => HashBuilder::new().build(entries, out),
             FileFormat::Btree => BtreeBuilder::new().build(entries, out),
+            FileFormat::Lmdb => Err(Error::unsupported("lmdb tables can only be read")),
         }
     }
 }
@@ -68,6 +99,7 @@ impl FileFormat {
 pub(crate) enum Reader {
     Hash(HashReader),
     Btree(BtreeReader),
+    Lmdb(LmdbReader),
 }
 
 impl Reader {
@@ -75,6 +107,7 @@ impl Reader {
         match format {
             FileFormat::Hash => HashReader::new(store).map(Reader::Hash),
             FileFormat::Btree => BtreeReader::new(store).map(Reader::Btree),
+            FileFormat::Lmdb => LmdbReader::new(store).map(Reader::Lmdb),
         }
     }
 
@@ -82,6 +115,7 @@ impl Reader {
         match self {
             Reader::Hash(reader) => reader.store(),
             Reader::Btree(reader) => reader.store(),
+            Reader::Lmdb(reader) => reader.store(),
         }
     }
 
@@ -89,6 +123,7 @@ impl Reader {
         match self {
             Reader::Hash(reader) => reader.get(key),
             Reader::Btree(reader) => reader.get(key),
+            Reader::Lmdb(reader) => reader.get(key),
         }
     }
 
@@ -96,6 +131,7 @@ impl Reader {
         Ok(match self {
             Reader::Hash(reader) => Box::new(reader.iter()?),
             Reader::Btree(reader) => Box::new(reader.iter()?),
+            Reader::Lmdb(reader) => Box::new(reader.iter()?),
         })
     }
 }
@@ -120,10 +156,13 @@ impl FileTable {
     /// when it is not what its type says.
     pub fn open(format: FileFormat, spec: &TableSpec, options: &OpenOptions) -> Result<FileTable> {
         let path = spec.file(format.suffix());
-        let store = Store::open(&path, options.store).map_err(|error| match error.kind() {
-            ErrorKind::Io { action: "open" } => error.with_action("open database"),
-            _ => error,
-        })?;
+        let store =
+            format
+                .open_store(&path, options.store)
+                .map_err(|error| match error.kind() {
+                    ErrorKind::Io { action: "open" } => error.with_action("open database"),
+                    _ => error,
+                })?;
         let stale = stale(
             spec.source(),
             &path,
@@ -133,7 +172,7 @@ impl FileTable {
         Ok(FileTable {
             reader,
             format,
-            title: format!("{}:{}", format.type_name(), masked(&path)),
+            title: format.title(spec),
             fold: options.fold,
             utf8: options.utf8,
             nul_forms: NulForms::new(options.nul),

@@ -64,6 +64,7 @@ static TYPES: &[TableType] = &[
     read("randmap", |spec, _| {
         Ok(Box::new(RandomTable::new(spec.name())?))
     }),
+    file("lmdb", FileFormat::Lmdb),
     read("static", |spec, _| {
         Ok(Box::new(StaticTable::new(spec.name())?))
     }),
@@ -141,7 +142,6 @@ static NOT_YET: &[&str] = &[
     "cdb",
     "cidr",
     "ldap",
-    "lmdb",
     "memcache",
     "mongodb",
     "mysql",

@@ -110,6 +110,7 @@ impl TableUpdater {
         missing: Missing,
         notify: &mut dyn FnMut(Notice),
     ) -> Result<TableUpdater> {
+        format.check_can_be_made()?;
         let target = Target::lock(path)?;
         let mode = match missing {
             Missing::Create { mode } => mode,
@@ -400,6 +401,7 @@ impl Layout {
                 .page_size(self.page_size)
                 .byte_order(self.order)
                 .build(entries, out),
+            FileFormat::Lmdb => format.build(entries, out),
         }
     }
 }
@@ -429,6 +431,7 @@ impl FormatUpdater {
             FileFormat::Btree => BtreeUpdater::new(store)
                 .map(Box::new)
                 .map(FormatUpdater::Btree),
+            FileFormat::Lmdb => Err(Error::unsupported("lmdb tables can only be read")),
         }
         .map_err(|error| error.in_file(path))
     }

@@ -8,11 +8,15 @@
     clippy::cast_possible_truncation
 )]
 
+mod sort;
+
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable, hash_table};
 
 use crate::error::{Error, ErrorKind, Result};
+
+pub(crate) use sort::sorted_numbers;
 
 /// What happens to an entry whose key is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -18,7 +18,6 @@
 //! To change this safely: the digests in the tests are those of files that Berkeley DB 5.3 was
 //! seen to read and update. A change of layout changes them, and needs that proof again.
 
-use crate::bdb::btree::sort::sorted_numbers;
 use crate::bdb::btree::threshold;
 use crate::bdb::item::{
     LEAF_HEADER_LEN, OffPage, TREE_OFF_PAGE_LEN, TreeKey, internal_len, tree_aligned,
@@ -31,7 +30,7 @@ use crate::bdb::page::PageFormat;
 use crate::bdb::page_buf::{Links, TreePageBuf};
 use crate::bdb::writer::{NewMeta, OVERLAP_MIN, PageNumbers, Region, content_uid};
 use crate::bdb::{PageNo, PageSize};
-use crate::entries::Entries;
+use crate::entries::{Entries, sorted_numbers};
 use crate::error::Result;
 use crate::file::WriteAt;
 use crate::file::overlap::build_and_write;

@@ -5,7 +5,6 @@
 //! | `node` | one page of the tree, checked as a whole |
 //! | [`reader`] | look up |
 //! | [`iter`] | list in key order |
-//! | `sort` | entries in key order |
 //! | `parts` | pages taken apart for an update |
 //! | [`updater`] | put, replace and delete in place |
 //! | [`builder`] | write a whole file from its entries |
@@ -15,7 +14,6 @@ pub mod iter;
 mod node;
 mod parts;
 pub mod reader;
-mod sort;
 pub mod updater;
 
 use crate::bdb::page::PageFormat;

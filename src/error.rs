@@ -63,6 +63,8 @@ pub enum ErrorKind {
         /// The most that fits, in bytes.
         max: u64,
     },
+    /// A key without a single byte, which the format cannot hold.
+    EmptyKey,
     /// A value found in a table is not UTF-8 although the table was opened as UTF-8.
     InvalidUtf8 {
         /// The value as stored, without a trailing NUL.
@@ -188,7 +190,8 @@ impl Error {
             ErrorKind::Unsupported { .. }
             | ErrorKind::Spec { .. }
             | ErrorKind::Config { .. }
-            | ErrorKind::TooLong { .. } => false,
+            | ErrorKind::TooLong { .. }
+            | ErrorKind::EmptyKey => false,
         }
     }
 }
@@ -225,6 +228,7 @@ impl fmt::Display for ErrorKind {
             ErrorKind::TooLong { what, len, max } => {
                 write!(f, "{what} of {len} bytes is too long, the most is {max}")
             }
+            ErrorKind::EmptyKey => f.write_str("key is empty"),
             ErrorKind::InvalidUtf8 { value } => {
                 write!(f, "value is not UTF-8: \"{}\"", value.escape_ascii())
             }

@@ -156,6 +156,24 @@ impl Layout {
     /// What LMDB 1.0 writes on the usual machines.
     pub const V3: Layout = Layout::usual(DataVersion::V3);
 
+    /// What LMDB 0.9 writes on this machine, with pages of 4096 bytes.
+    pub const NATIVE_V1: Layout = Layout::native(DataVersion::V1);
+
+    /// What LMDB of this version writes on this machine, with pages of 4096 bytes. A library copes
+    /// with pages of another size than those of the machine's memory, but not with another width
+    /// or order.
+    pub const fn native(version: DataVersion) -> Layout {
+        Layout {
+            width: if cfg!(target_pointer_width = "64") {
+                WordWidth::Eight
+            } else {
+                WordWidth::Four
+            },
+            order: ByteOrder::NATIVE,
+            ..Layout::usual(version)
+        }
+    }
+
     const fn usual(version: DataVersion) -> Layout {
         Layout {
             version,

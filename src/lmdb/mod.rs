@@ -15,6 +15,8 @@
 //! | [`verify`] | walk everything once, list every defect |
 //! | [`salvage`] | every plausible entry of a damaged file |
 //! | `open` | opening a file that others may be changing |
+//! | [`builder`] | write a whole file from its entries |
+//! | `page_buf` | pages in the making |
 //!
 //! Supported: one database without a name and without duplicates, in files of LMDB 0.9 (data
 //! version 1) and 1.0 (data version 3), of 32-bit and 64-bit machines of both byte orders.
@@ -25,19 +27,23 @@
     clippy::cast_possible_truncation
 )]
 
+pub mod builder;
 mod iter;
 pub mod layout;
 pub mod meta;
 mod node;
 mod open;
 mod page;
+mod page_buf;
 mod reader;
 pub mod salvage;
 mod state;
 pub mod verify;
 
+pub use builder::LmdbBuilder;
 pub use iter::{Iter, KeyValue};
 pub use open::{is_lmdb, open_store};
+pub use layout::{DataVersion, Layout};
 pub use reader::LmdbReader;
 
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Replaces a table so that readers see the old one or the new one, never half of one.
 //!
 //! ```text
-//! Target::lock    wait for the exclusive flock of the table the name stands for now
+//! Target::lock    wait for the exclusive lock of the table the name stands for now
 //! Target::start   hold signals; make and lock a hidden file beside it, give it owner and mode
 //! write_at ...    a signal, an error or a drop removes that file again; the old table is untouched
 //! commit          fsync, rename over the table, fsync the directory, release the locks
@@ -11,7 +11,8 @@
 //! of program wait for each other. Its daemons notice a renamed-over table by its link count.
 //!
 //! Where a new file cannot take the place of the old one, the new content is collected in memory
-//! and the old file rewritten at the end, still under its lock: see [`InPlaceReason`].
+//! and the old file rewritten at the end, still under its lock: see [`InPlaceReason`]. Files that
+//! programs map into memory are never overwritten so: see [`Protocol`].
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -30,7 +31,7 @@ use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::lock::{
-    FileLock, LockKind, LockMode, LockedFile, Named, ROUNDS_MAX, Wait, acquire, lock_current,
+    FileLock, LockKind, LockMode, LockedFile, Named, ROUNDS_MAX, Wait, acquire, lock_current_as,
     lock_named, release, replaced_too_often,
 };
 use super::open::same_file;
@@ -47,9 +48,32 @@ const RANDOM_LEN: usize = 16;
 /// The longest file name of Linux file systems, in bytes.
 const NAME_MAX: usize = 255;
 
+/// What all programs that use a kind of table file keep to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// `hash:` and `btree:`. Locked with `flock`. Writers may rewrite the file in place. One without
+    /// a byte is no table, and a symbolic link to nothing is replaced by a file.
+    Rewritten,
+    /// `lmdb:`. Locked with record locks. Readers have the file mapped, so that its bytes must not be
+    /// overwritten but by rules of its format. One without a byte is a table that is not initialised
+    /// yet, and a symbolic link to nothing says where the file is to be made.
+    Mapped,
+}
+
+impl Protocol {
+    /// The kind of its locks.
+    pub fn lock_kind(self) -> LockKind {
+        match self {
+            Protocol::Rewritten => LockKind::Flock,
+            Protocol::Mapped => LockKind::Record,
+        }
+    }
+}
+
 /// The table to be replaced, and the right to do it: the old one, if any, is locked exclusively.
 #[derive(Debug)]
 pub struct Target {
+    protocol: Protocol,
     /// As given, for messages.
     shown: PathBuf,
     /// What will be renamed over: symbolic links are followed.
@@ -57,6 +81,8 @@ pub struct Target {
     old: Option<LockedFile>,
     /// Whether the old file is there but has no bytes.
     empty: bool,
+    /// Whether that is so because it was made to have something to lock.
+    made: bool,
 }
 
 /// Why a table is rewritten in place: a reader that takes no lock can see half of it, and a crash
@@ -105,14 +131,27 @@ impl Target {
     /// itself replaced by a file, as the original does. Errors: action "open" (a directory is "Is
     /// a directory"; a table that cannot be written is refused here) and "lock".
     pub fn lock(path: &Path) -> Result<Target> {
+        Target::lock_as(path, Protocol::Rewritten)
+    }
+
+    /// As [`lock`](Target::lock), for a table file with this protocol. Whether a link to nothing is
+    /// followed is a part of that.
+    pub fn lock_as(path: &Path, protocol: Protocol) -> Result<Target> {
         let failed = |error| Error::io("open", path, error);
         for _ in 0..ROUNDS_MAX {
-            let Some(old) = lock_current(path)? else {
+            let Some(old) = lock_current_as(path, protocol.lock_kind(), LockMode::Exclusive)?
+            else {
+                let real = match protocol {
+                    Protocol::Rewritten => path.to_path_buf(),
+                    Protocol::Mapped => end_of_links(path).map_err(failed)?,
+                };
                 return Ok(Target {
+                    protocol,
                     shown: path.to_path_buf(),
-                    real: path.to_path_buf(),
+                    real,
                     old: None,
                     empty: false,
+                    made: false,
                 });
             };
             let real = match fs::symlink_metadata(path) {
@@ -121,6 +160,8 @@ impl Target {
             };
             if names(&real, old.file()) {
                 return Ok(Target {
+                    protocol,
+                    made: false,
                     shown: path.to_path_buf(),
                     empty: old.file().metadata().map_err(failed)?.len() == 0,
                     real,
@@ -132,6 +173,47 @@ impl Target {
         Err(Error::io("lock", path, replaced_too_often()))
     }
 
+    /// As [`lock_as`](Target::lock_as) for [`Protocol::Mapped`]; a file without a byte is made when
+    /// there is none, so that of several programs that add to a new table each sees what the one
+    /// before it added. It has the permission bits `mode`, and is removed again unless something
+    /// takes its place. Error action "open database" when it cannot be made.
+    pub fn lock_or_make(path: &Path, mode: u32) -> Result<Target> {
+        let mut made = false;
+        for _ in 0..ROUNDS_MAX {
+            let mut target = Target::lock_as(path, Protocol::Mapped)?;
+            if target.old.is_some() {
+                target.made = made;
+                return Ok(target);
+            }
+            made |= target.make_empty(mode)?;
+        }
+        Err(Error::io("lock", path, replaced_too_often()))
+    }
+
+    /// Makes a file without a byte; `false` when there is one by now.
+    fn make_empty(&self, mode: u32) -> Result<bool> {
+        let failed = |error| Error::io("open database", &self.shown, error);
+        remove_stale(&self.real, None);
+        let temporary = Temporary::create(&self.real).map_err(failed)?;
+        // It gets its name when its mode is right already.
+        self.dress(temporary.file(), mode)?;
+        let there = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+        let made = match fs::hard_link(&temporary.path, &self.real) {
+            // A file system without hard links.
+            Err(error) if !there(&error) => {
+                let mut options = OpenOptions::new();
+                options.write(true).create_new(true).mode(mode & 0o777);
+                options.open(&self.real).map(drop)
+            }
+            other => other,
+        };
+        match made {
+            Ok(()) => Ok(true),
+            Err(error) if there(&error) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     /// The old table, open for reading and writing and locked. `None` when there is none or it has
     /// no bytes.
     pub fn existing(&self) -> Option<&File> {
@@ -139,15 +221,33 @@ impl Target {
         old.map(LockedFile::file)
     }
 
+    /// The file whose owner and mode the new table gets.
+    fn predecessor(&self) -> Option<&File> {
+        let keeps = !self.empty || self.protocol == Protocol::Mapped;
+        let old = self.old.as_ref().filter(|_| keeps);
+        old.map(LockedFile::file)
+    }
+
     /// Whether the old table is a file without a single byte. It counts as absent: the original
-    /// warns "removing zero-length database file" and makes a new one.
+    /// warns "removing zero-length database file" and makes a new one. Never so for
+    /// [`Protocol::Mapped`].
     pub fn removed_empty(&self) -> bool {
-        self.empty
+        self.empty && self.protocol == Protocol::Rewritten
+    }
+
+    /// Whether there is neither an old table nor an empty file that stands for one.
+    pub fn is_missing(&self) -> bool {
+        self.old.is_none()
     }
 
     /// The name it was locked by.
     pub fn path(&self) -> &Path {
         &self.shown
+    }
+
+    /// The file that it stands for, behind all symbolic links.
+    pub fn real_path(&self) -> &Path {
+        &self.real
     }
 
     /// Starts the new table, with nothing in it.
@@ -161,6 +261,25 @@ impl Target {
     /// old one to rewrite; "hold signals for", "chown", "chmod", "write".
     pub fn start(self, new_mode: u32) -> Result<Replacement> {
         self.start_with(new_mode, None)
+    }
+
+    /// As [`start`](Target::start), but where the table cannot be replaced it gives itself back, with
+    /// the reason.
+    pub fn start_beside(
+        self,
+        new_mode: u32,
+    ) -> Result<Result<Replacement, (Target, InPlaceReason)>> {
+        let signals = SignalHold::start(&self.shown)?;
+        Ok(match self.beside(new_mode)? {
+            Ok(temporary) => Ok(Replacement {
+                content: Content::Beside(temporary),
+                target: self,
+                reason: None,
+                new_mode,
+                signals,
+            }),
+            Err(reason) => Err((self, reason)),
+        })
     }
 
     fn start_with(self, new_mode: u32, forced: Option<InPlaceReason>) -> Result<Replacement> {
@@ -203,7 +322,7 @@ impl Target {
     fn dress(&self, file: &File, new_mode: u32) -> Result<Option<InPlaceReason>> {
         let failed = |action| move |error| Error::io(action, &self.shown, error);
         let mut mode = new_mode;
-        if let Some(old) = self.existing() {
+        if let Some(old) = self.predecessor() {
             let old = old.metadata().map_err(failed("chown"))?;
             let now = file.metadata().map_err(failed("chown"))?;
             let uid = (old.uid() != now.uid()).then_some(old.uid());
@@ -234,6 +353,18 @@ impl Target {
         memfd_create("rpostmap", MFdFlags::MFD_CLOEXEC)
             .map(File::from)
             .map_err(|error| Error::io("write", &self.shown, error.into()))
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        let Some(old) = self.old.as_ref().filter(|_| self.made) else {
+            return;
+        };
+        let is_empty = old.file().metadata().is_ok_and(|old| old.len() == 0);
+        if is_empty && names(&self.real, old.file()) {
+            let _ = fs::remove_file(&self.real);
+        }
     }
 }
 
@@ -310,6 +441,10 @@ impl Replacement {
                     .publish(temporary, self.new_mode, &mut self.signals)?
             }
         };
+        if let (Some(reason), Protocol::Mapped) = (&reason, self.target.protocol) {
+            let error = io::Error::other(reason.to_string());
+            return Err(self.failed("rename", error));
+        }
         match (&reason, &self.target.old) {
             (Some(_), Some(old)) => copy_over(self.content.file(), old.file()),
             _ => sync_directory(directory(&self.target.real)).map_err(|error| ("sync", error)),
@@ -371,7 +506,8 @@ impl Target {
                 return Ok(None);
             }
             let there = fs::symlink_metadata(&self.real);
-            match lock_named(&self.real, LockKind::Flock, LockMode::Exclusive, Wait::No)? {
+            let kind = self.protocol.lock_kind();
+            match lock_named(&self.real, kind, LockMode::Exclusive, Wait::No)? {
                 Named::Locked(old) => {
                     // It appeared after we looked: now it is the old table.
                     let metadata = old.file().metadata();
@@ -580,6 +716,21 @@ fn sync_directory(path: &Path) -> io::Result<()> {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EINVAL)) => Ok(()),
         other => other,
     }
+}
+
+/// What `path` stands for when nothing is there: the place that its symbolic links lead to.
+fn end_of_links(path: &Path) -> io::Result<PathBuf> {
+    /// As many as the kernel follows.
+    const LINKS_MAX: u32 = 40;
+    let mut end = path.to_path_buf();
+    for _ in 0..LINKS_MAX {
+        match fs::read_link(&end) {
+            Ok(next) => end = directory(&end).join(next),
+            // No link, or nothing at all.
+            Err(_) => return Ok(end),
+        }
+    }
+    Err(io::Error::from_raw_os_error(libc::ELOOP))
 }
 
 fn directory(path: &Path) -> &Path {

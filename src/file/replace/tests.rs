@@ -415,3 +415,71 @@ fn temporary_names_fit_whatever_the_length_of_the_table_name() {
     ));
     assert!(!is_temporary_name(&name, &temporary_prefix(Path::new("t"))));
 }
+
+#[test]
+fn mapped_files_keep_their_mode_when_empty_and_links_to_nothing_are_followed() {
+    let dir = TestDir::new();
+    let path = dir.write("t.lmdb", "");
+    fs::set_permissions(&path, Permissions::from_mode(0o606)).unwrap();
+    let target = Target::lock_as(&path, Protocol::Mapped).unwrap();
+    assert!(!target.removed_empty() && !target.is_missing() && target.existing().is_none());
+    let mut new = target.start(0o640).unwrap();
+    new.write_at(0, b"new").unwrap();
+    assert!(new.commit().unwrap().is_none());
+    assert_eq!((text(&path).as_str(), looks(&path).2), ("new", 0o606));
+
+    fs::create_dir(dir.path("there")).unwrap();
+    symlink("there/first", dir.path("link.lmdb")).unwrap();
+    symlink("../there/second", dir.path("there/first")).unwrap();
+    let link = dir.path("link.lmdb");
+    let target = Target::lock_as(&link, Protocol::Mapped).unwrap();
+    assert!(target.is_missing());
+    assert!(target.start(0o640).unwrap().commit().unwrap().is_none());
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(looks(&dir.path("there/second")).2, 0o640);
+    symlink("loop.lmdb", dir.path("loop.lmdb")).unwrap();
+    assert!(Target::lock_as(&dir.path("loop.lmdb"), Protocol::Mapped).is_err());
+}
+
+#[test]
+fn a_file_made_to_be_locked_goes_away_unless_it_becomes_a_table() {
+    let dir = TestDir::new();
+    let path = dir.path("t.lmdb");
+    let target = Target::lock_or_make(&path, 0o604).unwrap();
+    assert_eq!(
+        (dir.names(), looks(&path).2),
+        (vec!["t.lmdb".into()], 0o604)
+    );
+    let waiter = thread::spawn({
+        let path = path.clone();
+        move || {
+            let target = Target::lock_or_make(&path, 0o600).unwrap();
+            let len = target.existing().map(|file| file.metadata().unwrap().len());
+            // What is there is not removed.
+            drop(target);
+            len
+        }
+    });
+    thread::sleep(Duration::from_millis(50));
+    assert!(
+        !waiter.is_finished(),
+        "locks of one process exclude each other"
+    );
+    let mut new = target.start_beside(0).unwrap().unwrap();
+    new.write_at(0, b"table").unwrap();
+    assert!(new.commit().unwrap().is_none());
+    assert_eq!(waiter.join().unwrap(), Some(5));
+    assert_eq!((text(&path).as_str(), looks(&path).2), ("table", 0o604));
+
+    let path = dir.path("u.lmdb");
+    drop(Target::lock_or_make(&path, 0o604).unwrap());
+    drop(
+        Target::lock_or_make(&path, 0o604)
+            .unwrap()
+            .start(0o600)
+            .unwrap(),
+    );
+    assert_eq!(dir.names(), ["t.lmdb"]);
+    drop(Target::lock_or_make(&dir.write("v.lmdb", ""), 0o604).unwrap());
+    assert_eq!(dir.names(), ["t.lmdb", "v.lmdb"], "it was there before");
+}

@@ -55,6 +55,7 @@ impl Config {
         for (name, value) in [
             ("compatibility_level", "0"),
             ("default_database_type", "hash"),
+            ("lmdb_map_size", "16777216"),
             (
                 "smtputf8_enable",
                 "${{$compatibility_level} <level {1} ? {no} : {yes}}",
@@ -180,6 +181,24 @@ impl Config {
             return Err(config_error(what.as_bytes(), None));
         }
         Ok(shown(&text))
+    }
+
+    /// `lmdb_map_size`: how far an `lmdb:` table may grow at first, in bytes; at least 1.
+    pub fn lmdb_map_size(&self, warn: &mut dyn FnMut(Vec<u8>)) -> Result<u64> {
+        let name = "lmdb_map_size";
+        let text = self.text(name, warn)?;
+        let number = std::str::from_utf8(&text).ok();
+        match number.and_then(|number| number.parse::<i64>().ok()) {
+            Some(size @ 1..) => Ok(size.unsigned_abs()),
+            Some(size) => {
+                let what = format!("invalid {name} parameter value {size} < 1");
+                Err(config_error(what.as_bytes(), None))
+            }
+            None => {
+                let what = format!("bad numerical configuration: {name} = ");
+                Err(config_error(&[what.as_bytes(), &text].concat(), None))
+            }
+        }
     }
 }
 

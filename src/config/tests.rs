@@ -261,3 +261,42 @@ proptest! {
         let _ = config.read(Path::new("c"), text.as_slice(), &mut |_| {});
     }
 }
+
+#[test]
+fn the_map_size_is_a_number_above_zero() {
+    for (text, expect) in [
+        ("", Ok(16_777_216)),
+        ("lmdb_map_size = 1\n", Ok(1)),
+        ("lmdb_map_size = +010\n", Ok(10)),
+        ("x = 5\nlmdb_map_size = ${x}000\n", Ok(5000)),
+        (
+            "lmdb_map_size = 9223372036854775807\n",
+            Ok(9_223_372_036_854_775_807),
+        ),
+        (
+            "lmdb_map_size = 0\n",
+            Err("invalid lmdb_map_size parameter value 0 < 1"),
+        ),
+        (
+            "lmdb_map_size = -5\n",
+            Err("invalid lmdb_map_size parameter value -5 < 1"),
+        ),
+        (
+            "lmdb_map_size = 10M\n",
+            Err("bad numerical configuration: lmdb_map_size = 10M"),
+        ),
+        (
+            "lmdb_map_size =\n",
+            Err("bad numerical configuration: lmdb_map_size = "),
+        ),
+        (
+            "lmdb_map_size = 9223372036854775808\n",
+            Err("bad numerical configuration: lmdb_map_size = 9223372036854775808"),
+        ),
+    ] {
+        let config = read(text.as_bytes()).0.unwrap();
+        let size = config.lmdb_map_size(&mut |_| {});
+        let size = size.map_err(|error| error.to_string());
+        assert_eq!(size, expect.map_err(String::from), "{text}");
+    }
+}

@@ -1,10 +1,14 @@
 //! What a command line asks for: first the options as they were typed, then what they mean.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use crate::cli::getopt::{Flag, Getopt, Given, Misuse};
 use crate::entries::OnDuplicate;
 use crate::key::NulPolicy;
+use crate::lmdb::DataVersion;
+
+/// For what the original does not know.
+const LMDB_FORMAT: &str = "lmdb-format";
 
 /// Every option, in the order help lists them.
 static FLAGS: &[Flag] = &[
@@ -71,6 +75,12 @@ static FLAGS: &[Flag] = &[
         None,
         "with -h or -b: UTF-8 checks and folding",
     ),
+    flag(
+        0,
+        LMDB_FORMAT,
+        Some("VERSION"),
+        "make lmdb: tables for LMDB 0.9 (the default) or 1.0",
+    ),
     flag(b'v', "verbose", None, "say more"),
     flag(0, "help", None, "show this text"),
     flag(0, "version", None, "show the version"),
@@ -122,6 +132,7 @@ pub(super) struct Request {
     pub(super) no_utf8: bool,
     /// `-r` or `-w`, the last one; `None` is the first entry with a warning.
     pub(super) on_duplicate: Option<OnDuplicate>,
+    pub(super) lmdb_format: DataVersion,
     pub(super) verbose: bool,
     /// The options given that nothing is done for yet.
     pub(super) missing: Vec<u8>,
@@ -164,6 +175,12 @@ impl Request {
                 b'u' => request.no_utf8 = true,
                 b'c' => request.config_dir = Some(argument),
                 b'v' => request.verbose = true,
+                0 if flag.long == LMDB_FORMAT => {
+                    request.lmdb_format = data_version(&argument).ok_or_else(|| {
+                        let text = "--lmdb-format is one of 0.9 and 1.0";
+                        BadUsage::Option(Misuse::Long(text.into()))
+                    })?;
+                }
                 0 if flag.long == "version" => {
                     return Ok(Request {
                         action: Action::Version,
@@ -204,6 +221,13 @@ impl Request {
             _ => Err(BadUsage::Conflict("specify only one of -s -q or -d")),
         }
     }
+}
+
+fn data_version(release: &OsStr) -> Option<DataVersion> {
+    let versions = [DataVersion::V1, DataVersion::V3];
+    versions
+        .into_iter()
+        .find(|version| release == version.release())
 }
 
 /// The usage line, without `PROG: fatal: `.
@@ -288,6 +312,22 @@ mod tests {
         assert_eq!(parse("-q x").unwrap_err(), BadUsage::Usage);
         assert_eq!(parse("-s").unwrap_err(), BadUsage::Silent);
         assert_eq!(parse("--help").unwrap().action, Action::Help);
+    }
+
+    #[test]
+    fn the_format_of_lmdb_tables_is_a_release() {
+        for (words, version) in [
+            ("t", DataVersion::V1),
+            ("--lmdb-format 0.9 t", DataVersion::V1),
+            ("--lmdb-format=1.0 -r t", DataVersion::V3),
+        ] {
+            assert_eq!(parse(words).unwrap().lmdb_format, version, "{words}");
+        }
+        for words in ["--lmdb-format 1 t", "--lmdb-format= t", "--lmdb-format"] {
+            assert!(matches!(parse(words), Err(BadUsage::Option(_))), "{words}");
+        }
+        let words = ["--lmdb-format=1.0", "t"].map(OsString::from).to_vec();
+        assert!(Request::parse(words, false).is_err(), "not the original's");
     }
 
     #[test]

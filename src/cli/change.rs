@@ -10,7 +10,7 @@ use crate::cli::create::format_of;
 use crate::cli::input::KeyLines;
 use crate::cli::postmap::{Stop, Work};
 use crate::cli::report::{Fatal, failure};
-use crate::error::{Error, masked};
+use crate::error::{Error, ErrorKind};
 use crate::key::NulForms;
 use crate::source::MapSource;
 use crate::table::update::{Missing, TableUpdater};
@@ -46,7 +46,12 @@ impl Work<'_> {
         table
             .add(&mut source, &self.compile_options(), &mut notify)
             .and_then(|()| table.commit(&mut notify))
-            .map_err(|error| self.program.read_failure(&error))
+            .map_err(|error| match error.kind() {
+                ErrorKind::TooLong { .. } | ErrorKind::EmptyKey => {
+                    self.program.write_failure(format, spec, &error)
+                }
+                _ => self.program.read_failure(&error),
+            })
     }
 
     fn open_for_deletion(&self, spec: &TableSpec) -> Result<Deletion, Fatal> {
@@ -54,12 +59,13 @@ impl Work<'_> {
         let format = format_of(spec)?;
         let path = spec.file(format.suffix());
         let mut notify = |notice| self.notify(notice);
-        let table =
+        let mut table =
             TableUpdater::open(format, &path, Missing::Refuse, &mut notify).map_err(|error| {
                 self.program
                     .open_failure(&error.with_action("open database"))
             })?;
-        let title = format!("{}:{}", format.type_name(), masked(&path));
+        table.set_lmdb_options(self.lmdb_options());
+        let title = format.title(spec);
         Ok(Deletion {
             table,
             title,

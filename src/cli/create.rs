@@ -12,7 +12,7 @@ use crate::file::open::same_file;
 use crate::file::privilege::ActAs;
 use crate::source::MapSource;
 use crate::table::open::TableType;
-use crate::table::{CompileOptions, FileFormat, Notice, Source, TableSpec, compile};
+use crate::table::{CompileOptions, FileFormat, LmdbOptions, Notice, Source, TableSpec, compile};
 
 /// The permissions a table takes over from its source: reading, for group and others.
 const SOURCE_MODE_MASK: u32 = 0o044;
@@ -45,7 +45,7 @@ impl Work<'_> {
         };
         let mut notify = |notice| self.notify(notice);
         let made = compile(format, &table, source, &self.compile_options(), &mut notify)
-            .map_err(|error| failure(&error))?;
+            .map_err(|error| self.program.write_failure(format, spec, &error))?;
         self.verbose(|| {
             format!(
                 "{}: {} entries, {} bytes",
@@ -63,6 +63,14 @@ impl Work<'_> {
             fold: self.fold,
             nul: self.request.nul,
             on_duplicate: self.request.on_duplicate.unwrap_or_default(),
+            lmdb: self.lmdb_options(),
+        }
+    }
+
+    pub(super) fn lmdb_options(&self) -> LmdbOptions {
+        LmdbOptions {
+            version: self.request.lmdb_format,
+            map_size: self.lmdb_map_size,
         }
     }
 

@@ -140,6 +140,7 @@ pub(super) struct Work<'r> {
     default_type: String,
     pub(super) fold: Fold,
     pub(super) utf8: bool,
+    pub(super) lmdb_map_size: u64,
 }
 
 impl<'r> Work<'r> {
@@ -150,6 +151,7 @@ impl<'r> Work<'r> {
         let default_type = config
             .default_database_type(&mut warn)
             .map_err(|e| failure(&e))?;
+        let lmdb_map_size = config.lmdb_map_size(&mut warn).map_err(|e| failure(&e))?;
         if let Some(&letter) = request.missing.first() {
             return Err(not_yet(program, &format!("-{}", char::from(letter))));
         }
@@ -166,6 +168,7 @@ impl<'r> Work<'r> {
             default_type,
             fold,
             utf8,
+            lmdb_map_size,
         })
     }
 

@@ -9,7 +9,12 @@ use std::path::Path;
 use crate::error::{Error, ErrorKind, masked, system_text};
 use crate::table::options::Log;
 use crate::lmdb::layout::EMPTY;
+use crate::table::TableSpec;
 use crate::table::file::FileFormat;
+
+/// What the C library of LMDB says of a key that it does not store.
+const BAD_KEY: &str =
+    "MDB_BAD_VALSIZE: Unsupported size of key/DB name/data, or wrong DUPFIXED size";
 
 /// Who is speaking, and to whom.
 #[derive(Clone, Debug)]
@@ -93,6 +98,29 @@ impl Program {
                 format!("open database {path}: {}", original_reason(&path, kind)).into()
             }
             kind => format!("open database {path}: {kind}").into(),
+        }
+    }
+
+    /// What kept a table from being made or changed.
+    pub(super) fn write_failure(
+        &self,
+        format: FileFormat,
+        spec: &TableSpec,
+        error: &Error,
+    ) -> Fatal {
+        let is_bad_key = matches!(
+            error.kind(),
+            ErrorKind::TooLong { what: "key", .. } | ErrorKind::EmptyKey
+        );
+        match (format, error.kind()) {
+            (FileFormat::Lmdb, kind) if is_bad_key => {
+                let reason = match self.drop_in {
+                    true => BAD_KEY.to_string(),
+                    false => kind.to_string(),
+                };
+                format!("error updating {}: {reason}", format.title(spec)).into()
+            }
+            _ => failure(error),
         }
     }
 

@@ -221,6 +221,16 @@ impl Target {
         old.map(LockedFile::file)
     }
 
+    /// What it was locked by.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// The locked file, also when it has no bytes; `None` when there is none.
+    pub fn locked(&self) -> Option<&File> {
+        self.old.as_ref().map(LockedFile::file)
+    }
+
     /// The file whose owner and mode the new table gets.
     fn predecessor(&self) -> Option<&File> {
         let keeps = !self.empty || self.protocol == Protocol::Mapped;

@@ -22,7 +22,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file::WriteAt;
 use crate::file::overlap::build_and_write;
 use crate::lmdb::PageNo;
-use crate::lmdb::layout::{BRANCH, INTEGER_KEYS, LEAF, Layout, NO_SUBDIR, NODE_OVERFLOW, OVERFLOW};
+use crate::lmdb::layout::{
+    BRANCH, INTEGER_KEYS, LEAF, Layout, NO_SUBDIR, NODE_OVERFLOW, OVERFLOW, WordWidth,
+};
 use crate::lmdb::meta::{Meta, TreeRecord};
 use crate::lmdb::page_buf::{NodePageBuf, PAGE_TXN, PageWriter};
 
@@ -74,7 +76,7 @@ impl LmdbBuilder {
     }
 
     /// Sets how far programs that do not say so themselves may let the file grow, in bytes. It is
-    /// doubled until the file fits.
+    /// doubled until the file fits. What no machine could map is cut down.
     pub fn map_size(mut self, bytes: u64) -> LmdbBuilder {
         self.map_size = bytes;
         self
@@ -314,7 +316,11 @@ impl<'e, 'o> FileBuilder<'e, 'o> {
         self.main.depth = u16::try_from(depth).map_err(|_| too_many_pages(&self.layout))?;
         let layout = self.layout;
         let end = self.out.finish()?;
-        let mut map_size = map_size.max(1);
+        let most = match layout.width {
+            WordWidth::Four => 1 << 30,
+            WordWidth::Eight => 1 << 40,
+        };
+        let mut map_size = map_size.clamp(1, most);
         while map_size < end.bytes {
             map_size = map_size.saturating_mul(2);
         }

@@ -57,9 +57,10 @@ pub const HEAD_LEN: usize = 24 + 136;
 pub(crate) const EMPTY: &str = "file is empty, not an LMDB file yet";
 
 /// The format of a file, as its meta pages number it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DataVersion {
     /// Every LMDB 0.9.
+    #[default]
     V1,
     /// LMDB 1.0.
     V3,

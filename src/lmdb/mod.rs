@@ -17,6 +17,8 @@
 //! | `open` | opening a file that others may be changing |
 //! | [`builder`] | write a whole file from its entries |
 //! | `page_buf` | pages in the making |
+//! | `change` | change a file in place |
+//! | `heed` | the C library, which does that |
 //!
 //! Supported: one database without a name and without duplicates, in files of LMDB 0.9 (data
 //! version 1) and 1.0 (data version 3), of 32-bit and 64-bit machines of both byte orders.
@@ -28,6 +30,9 @@
 )]
 
 pub mod builder;
+pub(crate) mod change;
+#[cfg(feature = "lmdb")]
+mod heed;
 mod iter;
 pub mod layout;
 pub mod meta;

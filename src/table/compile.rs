@@ -10,11 +10,11 @@ use std::path::Path;
 use crate::entries::{Entries, Inserted, OnDuplicate};
 use crate::error::Result;
 use crate::file::WriteAt;
-use crate::file::replace::Target;
 use crate::key::{Fold, NulPolicy};
 use crate::source::MapSource;
 use crate::table::ahead::{Item, StoredForm, for_each};
 use crate::table::file::FileFormat;
+use crate::table::lmdb::LmdbOptions;
 use crate::table::notice::Notice;
 use crate::table::replace::replace;
 
@@ -32,6 +32,8 @@ pub struct CompileOptions {
     pub nul: NulPolicy,
     /// Which of two entries with one key stays.
     pub on_duplicate: OnDuplicate,
+    /// For `lmdb:` tables alone.
+    pub lmdb: LmdbOptions,
 }
 
 impl Default for CompileOptions {
@@ -40,6 +42,7 @@ impl Default for CompileOptions {
             fold: Fold::Unicode,
             nul: NulPolicy::Auto,
             on_duplicate: OnDuplicate::KeepFirst,
+            lmdb: LmdbOptions::default(),
         }
     }
 }
@@ -83,8 +86,7 @@ pub fn compile<R: Read + Send>(
     options: &CompileOptions,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Compiled> {
-    format.check_can_be_made()?;
-    let target = Target::lock(path)?;
+    let target = format.lock(path)?;
     if target.removed_empty() {
         notify(Notice::RemovedEmpty {
             table: path.to_path_buf(),
@@ -93,8 +95,9 @@ pub fn compile<R: Read + Send>(
     let mut source = source()?;
     let entries = read_entries(format, path, &mut source, options, notify)?;
     let entry_count = entries.len();
-    let build = |entries: &Entries, out: &mut dyn WriteAt| format.build(entries, out);
-    let len = replace(target, source.mode, entries, build, notify)?;
+    let lmdb = &options.lmdb;
+    let build = |entries: &Entries, out: &mut dyn WriteAt| format.build(lmdb, entries, out);
+    let len = replace(target, source.mode, entries, build, lmdb, notify)?;
     Ok(Compiled { entry_count, len })
 }
 
@@ -122,8 +125,10 @@ fn read_entries<R: Read + Send>(
         match item {
             Item::Warning(warning) => notify(Notice::Source(warning)),
             Item::Entry(key, value) => {
+                let checked = format.check_key(&options.lmdb, key);
+                checked.map_err(|error| error.in_file(path))?;
                 if entries.insert_or(options.on_duplicate, key, value)? == Inserted::Duplicate {
-                    let (table, key) = (path.to_path_buf(), form.shown(key));
+                    let (table, key) = (format.name_in_warnings(path), form.shown(key));
                     notify(Notice::Duplicate { table, key });
                 }
             }

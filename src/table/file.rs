@@ -2,7 +2,9 @@
 //! trailing NULs, the UTF-8 check and the comparison with the source text's age.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::bdb::btree::{BtreeBuilder, BtreeReader};
@@ -10,9 +12,12 @@ use crate::bdb::hash::{HashBuilder, HashReader};
 use crate::entries::Entries;
 use crate::error::{Error, ErrorKind, Result, masked};
 use crate::file::WriteAt;
+use crate::file::replace::{Protocol, Target};
 use crate::file::store::{Store, StoreMode};
 use crate::key::{Fold, NulForms, strip_nul};
-use crate::lmdb::{self, LmdbReader};
+use crate::lmdb::builder::check_key;
+use crate::lmdb::{self, Layout, LmdbReader};
+use crate::table::lmdb::{LmdbOptions, check_replaceable};
 use crate::table::options::OpenOptions;
 use crate::table::spec::TableSpec;
 use crate::table::traits::{Listing, Stale, Table};
@@ -77,20 +82,59 @@ impl FileFormat {
         }
     }
 
-    /// Refuses a format that can only be read.
-    pub(crate) fn check_can_be_made(self) -> Result<()> {
+    /// What programs that use such files keep to.
+    pub(crate) fn protocol(self) -> Protocol {
+        match self {
+            FileFormat::Hash | FileFormat::Btree => Protocol::Rewritten,
+            FileFormat::Lmdb => Protocol::Mapped,
+        }
+    }
+
+    /// Waits for the lock of the table file `path` that is to be replaced.
+    pub(crate) fn lock(self, path: &Path) -> Result<Target> {
+        let target = Target::lock_as(path, self.protocol());
+        match self {
+            FileFormat::Hash | FileFormat::Btree => target,
+            FileFormat::Lmdb => {
+                let target = target.map_err(as_open_database)?;
+                check_replaceable(&target)?;
+                Ok(target)
+            }
+        }
+    }
+
+    /// Refuses a key that a table cannot hold.
+    pub(crate) fn check_key(self, lmdb: &LmdbOptions, key: &[u8]) -> Result<()> {
         match self {
             FileFormat::Hash | FileFormat::Btree => Ok(()),
-            FileFormat::Lmdb => Err(Error::unsupported("lmdb tables can only be read")),
+            FileFormat::Lmdb => check_key(&Layout::native(lmdb.version), key),
+        }
+    }
+
+    /// The table file `path` as warnings name it.
+    pub(crate) fn name_in_warnings(self, path: &Path) -> PathBuf {
+        match self {
+            FileFormat::Hash | FileFormat::Btree => path.to_path_buf(),
+            FileFormat::Lmdb => {
+                let path = path.as_os_str().as_bytes();
+                let suffix = self.suffix().as_bytes();
+                let name = path.strip_suffix(suffix).unwrap_or(path);
+                OsString::from_vec([b"lmdb:", name].concat()).into()
+            }
         }
     }
 
     /// Writes the table of `entries` to `out` and returns its length in bytes.
-    pub(crate) fn build(self, entries: &Entries, out: &mut dyn WriteAt) -> Result<u64> {
+    pub(crate) fn build(
+        self,
+        lmdb: &LmdbOptions,
+        entries: &Entries,
+        out: &mut dyn WriteAt,
+    ) -> Result<u64> {
         match self {
             FileFormat::Hash => HashBuilder::new().build(entries, out),
             FileFormat::Btree => BtreeBuilder::new().build(entries, out),
-            FileFormat::Lmdb => Err(Error::unsupported("lmdb tables can only be read")),
+            FileFormat::Lmdb => lmdb.builder(None).build(entries, out),
         }
     }
 }
@@ -156,13 +200,9 @@ impl FileTable {
     /// when it is not what its type says.
     pub fn open(format: FileFormat, spec: &TableSpec, options: &OpenOptions) -> Result<FileTable> {
         let path = spec.file(format.suffix());
-        let store =
-            format
-                .open_store(&path, options.store)
-                .map_err(|error| match error.kind() {
-                    ErrorKind::Io { action: "open" } => error.with_action("open database"),
-                    _ => error,
-                })?;
+        let store = format
+            .open_store(&path, options.store)
+            .map_err(as_open_database)?;
         let stale = stale(
             spec.source(),
             &path,
@@ -263,6 +303,14 @@ impl FileTable {
     /// The format of the file.
     pub fn format(&self) -> FileFormat {
         self.format
+    }
+}
+
+/// What keeps a file from being opened, as the original words it.
+pub(crate) fn as_open_database(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Io { action: "open" } => error.with_action("open database"),
+        _ => error,
     }
 }
 

@@ -10,12 +10,14 @@
 //! | [`compile`](mod@compile) | from a source text to a table |
 //! | `ahead` | a source read on a thread of its own |
 //! | [`update`] | add, replace and delete entries |
+//! | [`lmdb`] | what is special about `lmdb:` tables in both |
 //! | `replace` | put a new table file in the place of the old one |
 //! | `notice` | what either has to say to the user |
 
 mod ahead;
 pub mod compile;
 pub mod file;
+pub mod lmdb;
 mod notice;
 pub mod open;
 pub mod options;
@@ -26,6 +28,7 @@ pub mod update;
 
 pub use compile::{CompileOptions, Compiled, Source, compile};
 pub use file::{FileFormat, FileTable};
+pub use lmdb::LmdbOptions;
 pub use notice::Notice;
 pub use open::{TableType, open, open_with};
 pub use options::OpenOptions;

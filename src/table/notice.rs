@@ -14,7 +14,7 @@ pub enum Notice {
     Source(Warning),
     /// A key was there already.
     Duplicate {
-        /// The table file.
+        /// The table as it is named in such warnings: its file, or `lmdb:` and its name.
         table: PathBuf,
         /// The key as it is stored, without NUL.
         key: Vec<u8>,
@@ -27,6 +27,14 @@ pub enum Notice {
     /// The table cannot be replaced, so it is rewritten in place: a crash at that moment damages
     /// it.
     InPlace {
+        /// The table file.
+        table: PathBuf,
+        /// Why it cannot be replaced.
+        reason: String,
+    },
+    /// The table cannot be replaced, so it is rewritten in place, in one transaction of the library:
+    /// all or nothing, but the file does not get shorter.
+    InTransaction {
         /// The table file.
         table: PathBuf,
         /// Why it cannot be replaced.
@@ -63,6 +71,10 @@ impl Notice {
                     ": rewriting in place, because {reason}; \
                      if this is interrupted the table is damaged and must be built again"
                 ),
+            ),
+            Notice::InTransaction { table, reason } => after(
+                table,
+                &format!(": changing in place, in one transaction, because {reason}"),
             ),
             Notice::OtherLinks { table } => {
                 after(table, ": has other hard links, which keep the old content")

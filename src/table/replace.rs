@@ -5,9 +5,10 @@ use std::path::Path;
 use std::thread;
 
 use crate::entries::Entries;
-use crate::error::Result;
+use crate::error::{Result, masked};
 use crate::file::WriteAt;
-use crate::file::replace::Target;
+use crate::file::replace::{Protocol, Replacement, Target};
+use crate::table::lmdb::{LmdbOptions, lock_file, rewrite_in_place};
 use crate::table::notice::Notice;
 
 /// Writes the table of `entries` as `build` does, and puts it in the place of `target`. Returns what
@@ -17,10 +18,17 @@ pub(crate) fn replace(
     mode: u32,
     entries: Entries,
     build: impl FnOnce(&Entries, &mut dyn WriteAt) -> Result<u64>,
+    lmdb: &LmdbOptions,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<u64> {
     let path = target.path().to_path_buf();
-    let mut new = target.start(mode)?;
+    let mut new = match target.protocol() {
+        Protocol::Rewritten => target.start(mode)?,
+        Protocol::Mapped => match start_mapped(target, mode, notify)? {
+            Ok(new) => new,
+            Err(target) => return rewrite_in_place(&target, &entries, lmdb),
+        },
+    };
     let other_links = new.old_has_other_links();
     let told = new
         .in_place()
@@ -39,6 +47,34 @@ pub(crate) fn replace(
         _ => {}
     }
     Ok(len)
+}
+
+/// Starts a new file beside one that programs have mapped, or gives `target` back when it must be
+/// changed in place.
+fn start_mapped(
+    target: Target,
+    mode: u32,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<Result<Replacement, Target>> {
+    let table = target.path().to_path_buf();
+    if let Some(lock_file) = lock_file(&target) {
+        let lock_file = masked(&lock_file);
+        let reason = format!("{lock_file} says that programs use it by locks of LMDB's own");
+        notify(Notice::InTransaction {
+            table: table.clone(),
+            reason,
+        });
+        if target.is_missing() {
+            drop(target);
+            return Target::lock_or_make(&table, mode).map(Err);
+        }
+        return Ok(Err(target));
+    }
+    Ok(target.start_beside(mode)?.map_err(|(target, reason)| {
+        let reason = reason.to_string();
+        notify(Notice::InTransaction { table, reason });
+        target
+    }))
 }
 
 fn in_place(path: &Path, reason: &impl fmt::Display) -> Notice {

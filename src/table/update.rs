@@ -2,8 +2,8 @@
 //!
 //! The changes are gathered in memory under the table's exclusive lock, so that each key can be
 //! told at once whether it is there. Then they are written in one of two ways, whichever costs
-//! less: few changes in place, page by page; many by building the table anew and renaming it over
-//! the old one. Readers notice either.
+//! less: few changes in place, page by page, or for `lmdb:` in one transaction of its library; many
+//! by building the table anew and renaming it over the old one. Readers notice either.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -20,9 +20,12 @@ use crate::file::WriteAt;
 use crate::file::in_place::InPlace;
 use crate::file::replace::Target;
 use crate::file::store::{Store, StoreMode};
+use crate::lmdb::change::Changes;
+use crate::lmdb::{self, LmdbReader};
 use crate::table::ahead::{Item, StoredForm, for_each};
 use crate::table::compile::{CompileOptions, Source};
-use crate::table::file::FileFormat;
+use crate::table::file::{FileFormat, as_open_database};
+use crate::table::lmdb::{LmdbOptions, change_in_place, check_changeable, lock_file};
 use crate::table::notice::Notice;
 use crate::table::replace::replace;
 use crate::table::traits::Listing;
@@ -67,6 +70,9 @@ pub struct TableUpdater {
     target: Target,
     /// Permission bits for a table that does not exist yet.
     mode: u32,
+    /// Whether programs hold on to the file, so that it must not be replaced.
+    must_stay: bool,
+    lmdb: LmdbOptions,
 }
 
 /// How the changes are going to be written.
@@ -110,15 +116,19 @@ impl TableUpdater {
         missing: Missing,
         notify: &mut dyn FnMut(Notice),
     ) -> Result<TableUpdater> {
-        format.check_can_be_made()?;
-        let target = Target::lock(path)?;
+        let target = match (missing, format) {
+            (Missing::Create { mode }, FileFormat::Lmdb) => {
+                Target::lock_or_make(path, mode).map_err(as_open_database)?
+            }
+            _ => format.lock(path)?,
+        };
         let mode = match missing {
             Missing::Create { mode } => mode,
             Missing::Refuse => {
                 if target.removed_empty() {
                     return Err(Error::corrupt("file is empty").in_file(path));
                 }
-                if target.existing().is_none() {
+                if target.is_missing() {
                     let error = io::Error::from_raw_os_error(nix::libc::ENOENT);
                     return Err(Error::io("open database", path, error));
                 }
@@ -129,6 +139,10 @@ impl TableUpdater {
             notify(Notice::RemovedEmpty {
                 table: path.to_path_buf(),
             });
+        }
+        let must_stay = format == FileFormat::Lmdb && lock_file(&target).is_some();
+        if format == FileFormat::Lmdb {
+            check_changeable(&target)?;
         }
         let work = match target.existing() {
             None => Work::Whole {
@@ -149,7 +163,15 @@ impl TableUpdater {
             work,
             target,
             mode,
+            must_stay,
+            lmdb: LmdbOptions::default(),
         })
+    }
+
+    /// Sets how a table of type `lmdb:` is changed, or made if there is none.
+    /// [`add`](TableUpdater::add) takes that from its options.
+    pub fn set_lmdb_options(&mut self, options: LmdbOptions) {
+        self.lmdb = options;
     }
 
     /// Says how many bytes of changes are to come, as far as that is known. Many are handled faster
@@ -164,6 +186,7 @@ impl TableUpdater {
         } = &self.work
             && (changed_len + len) * REBUILD_RATIO > old.len()
             && old.can_be_rebuilt()
+            && !self.must_stay
         {
             return self.gather_whole(len);
         }
@@ -196,6 +219,7 @@ impl TableUpdater {
         options: &CompileOptions,
         notify: &mut dyn FnMut(Notice),
     ) -> Result<()> {
+        self.lmdb = options.lmdb;
         if let Some(len) = source.len {
             self.expect(len)?;
         }
@@ -209,7 +233,8 @@ impl TableUpdater {
                 Item::Warning(warning) => notify(Notice::Source(warning)),
                 Item::Entry(key, value) => {
                     if !self.put(key, value, options.on_duplicate)? {
-                        let (table, key) = (self.path.clone(), form.shown(key));
+                        let (table, key) =
+                            (self.format.name_in_warnings(&self.path), form.shown(key));
                         notify(Notice::Duplicate { table, key });
                     }
                 }
@@ -222,8 +247,15 @@ impl TableUpdater {
     ///
     /// # Errors
     ///
-    /// As [`TableUpdater::contains`].
+    /// As [`TableUpdater::contains`]; `TooLong` or `EmptyKey` for a key that the format cannot hold.
     pub fn put(&mut self, key: &[u8], value: &[u8], on_duplicate: OnDuplicate) -> Result<bool> {
+        let lmdb = match self.work {
+            // What is there is of version 0.9.
+            Work::Pages { .. } => LmdbOptions::default(),
+            Work::Whole { .. } => self.lmdb,
+        };
+        let checked = self.format.check_key(&lmdb, key);
+        checked.map_err(|error| error.in_file(&self.path))?;
         self.count_lookup()?;
         let keep_first = on_duplicate == OnDuplicate::KeepFirst;
         if let Work::Pages { .. } = self.work
@@ -300,7 +332,8 @@ impl TableUpdater {
         else {
             return Ok(());
         };
-        if *changed_len * REBUILD_RATIO <= old.len() || !old.can_be_rebuilt() {
+        let is_few = *changed_len * REBUILD_RATIO <= old.len();
+        if is_few || !old.can_be_rebuilt() || self.must_stay {
             return Ok(());
         }
         self.gather_whole(0)
@@ -340,7 +373,8 @@ impl TableUpdater {
     /// # Errors
     ///
     /// `Io` when the table cannot be written. In place, what was there before can still be read
-    /// then; otherwise the old table is as it was. `Interrupted` by a signal.
+    /// then; otherwise the old table is as it was. `Interrupted` by a signal. `Corrupt` when the
+    /// file is damaged anywhere and the C library would have to change it.
     pub fn commit(self, notify: &mut dyn FnMut(Notice)) -> Result<()> {
         let TableUpdater {
             path,
@@ -348,26 +382,30 @@ impl TableUpdater {
             work,
             target,
             mode,
+            must_stay: _,
+            lmdb,
         } = self;
         match work {
             Work::Whole { entries, layout } => {
-                let build =
-                    |entries: &Entries, out: &mut dyn WriteAt| layout.build(format, entries, out);
-                replace(target, mode, entries, build, notify)?;
+                let build = |entries: &Entries, out: &mut dyn WriteAt| {
+                    layout.build(format, &lmdb, entries, out)
+                };
+                replace(target, mode, entries, build, &lmdb, notify)?;
                 Ok(())
             }
             Work::Pages { changed_len: 0, .. } => Ok(()),
             Work::Pages {
-                mut old,
-                puts,
-                deletes,
-                ..
+                old, puts, deletes, ..
             } => {
-                let file = target.existing();
-                let file = file.ok_or_else(|| Error::corrupt("table is gone").in_file(&path))?;
-                let written = old
-                    .apply(&puts, &deletes)
-                    .and_then(|()| old.commit(&mut InPlace::start(file, &path)?));
+                // In the order of keys, so that the same changes give the same file.
+                let mut changes = Changes {
+                    clear: false,
+                    deletes: deletes.iter().map(Vec::as_slice).collect(),
+                    puts: puts.iter().collect(),
+                };
+                changes.deletes.sort_unstable();
+                changes.puts.sort_unstable();
+                let written = old.write(&target, &changes, &lmdb);
                 written.map_err(|error| error.in_file(&path))
             }
         }
@@ -375,33 +413,37 @@ impl TableUpdater {
 }
 
 /// What a table that is built anew takes over from the old one.
-#[derive(Clone, Copy)]
-struct Layout {
-    page_size: PageSize,
-    order: ByteOrder,
-}
-
-impl Default for Layout {
-    fn default() -> Self {
-        Layout {
-            page_size: PageSize::DEFAULT,
-            order: ByteOrder::NATIVE,
-        }
-    }
+#[derive(Clone, Copy, Default)]
+enum Layout {
+    /// Nothing: there is none.
+    #[default]
+    New,
+    Bdb {
+        page_size: PageSize,
+        order: ByteOrder,
+    },
+    Lmdb(lmdb::Layout),
 }
 
 impl Layout {
-    fn build(self, format: FileFormat, entries: &Entries, out: &mut dyn WriteAt) -> Result<u64> {
-        match format {
-            FileFormat::Hash => HashBuilder::new()
-                .page_size(self.page_size)
-                .byte_order(self.order)
+    fn build(
+        self,
+        format: FileFormat,
+        options: &LmdbOptions,
+        entries: &Entries,
+        out: &mut dyn WriteAt,
+    ) -> Result<u64> {
+        match (self, format) {
+            (Layout::Bdb { page_size, order }, FileFormat::Hash) => HashBuilder::new()
+                .page_size(page_size)
+                .byte_order(order)
                 .build(entries, out),
-            FileFormat::Btree => BtreeBuilder::new()
-                .page_size(self.page_size)
-                .byte_order(self.order)
+            (Layout::Bdb { page_size, order }, FileFormat::Btree) => BtreeBuilder::new()
+                .page_size(page_size)
+                .byte_order(order)
                 .build(entries, out),
-            FileFormat::Lmdb => format.build(entries, out),
+            (Layout::Lmdb(layout), _) => options.builder(Some(layout)).build(entries, out),
+            _ => format.build(options, entries, out),
         }
     }
 }
@@ -410,6 +452,8 @@ impl Layout {
 enum FormatUpdater {
     Hash(Box<HashUpdater>),
     Btree(Box<BtreeUpdater>),
+    /// Only read here; the C library makes the changes.
+    Lmdb(Box<LmdbReader>),
 }
 
 impl FormatUpdater {
@@ -431,7 +475,9 @@ impl FormatUpdater {
             FileFormat::Btree => BtreeUpdater::new(store)
                 .map(Box::new)
                 .map(FormatUpdater::Btree),
-            FileFormat::Lmdb => Err(Error::unsupported("lmdb tables can only be read")),
+            FileFormat::Lmdb => LmdbReader::new(store)
+                .map(Box::new)
+                .map(FormatUpdater::Lmdb),
         }
         .map_err(|error| error.in_file(path))
     }
@@ -440,6 +486,7 @@ impl FormatUpdater {
         match self {
             FormatUpdater::Hash(update) => Ok(update.old().get(key)?.is_some()),
             FormatUpdater::Btree(update) => Ok(update.old().get(key)?.is_some()),
+            FormatUpdater::Lmdb(reader) => Ok(reader.get(key)?.is_some()),
         }
     }
 
@@ -448,73 +495,77 @@ impl FormatUpdater {
         Ok(match self {
             FormatUpdater::Hash(update) => Box::new(update.old().iter()?),
             FormatUpdater::Btree(update) => Box::new(update.old().iter()?),
+            FormatUpdater::Lmdb(reader) => Box::new(reader.iter()?),
         })
     }
 
-    /// What all pages have in common, and how many belong to the table.
-    fn pages(&self) -> (PageFormat, u32) {
+    /// What all pages of a Berkeley DB file have in common, and how many belong to the table.
+    fn pages(&self) -> Option<(PageFormat, u32)> {
         match self {
             FormatUpdater::Hash(update) => {
                 let meta = update.old().meta();
-                (meta.format, meta.page_count)
+                Some((meta.format, meta.page_count))
             }
             FormatUpdater::Btree(update) => {
                 let meta = update.old().meta();
-                (meta.format, meta.page_count)
+                Some((meta.format, meta.page_count))
             }
+            FormatUpdater::Lmdb(_) => None,
         }
     }
 
     fn layout(&self) -> Layout {
-        let (format, _) = self.pages();
-        Layout {
-            page_size: format.size,
-            order: format.order,
+        match (self, self.pages()) {
+            (FormatUpdater::Lmdb(reader), _) => Layout::Lmdb(*reader.layout()),
+            (_, Some((format, _))) => Layout::Bdb {
+                page_size: format.size,
+                order: format.order,
+            },
+            (_, None) => Layout::New,
         }
     }
 
     /// Whether a table that is built anew has all that this one has. Builders write no checksums.
     fn can_be_rebuilt(&self) -> bool {
-        !self.pages().0.checksum
+        self.pages().is_none_or(|(format, _)| !format.checksum)
     }
 
     /// The table's length in bytes.
     fn len(&self) -> u64 {
-        let (format, page_count) = self.pages();
-        format.size.bytes() as u64 * u64::from(page_count)
-    }
-
-    fn apply(&mut self, puts: &Entries, deletes: &HashSet<Vec<u8>>) -> Result<()> {
-        // In the order of keys, so that the same changes give the same file.
-        let mut deletes: Vec<&Vec<u8>> = deletes.iter().collect();
-        let mut puts: Vec<(&[u8], &[u8])> = puts.iter().collect();
-        deletes.sort_unstable();
-        puts.sort_unstable();
-        match self {
-            FormatUpdater::Hash(update) => {
-                for key in deletes {
-                    update.delete(key)?;
-                }
-                for (key, value) in puts {
-                    update.put(key, value, OnExisting::Replace)?;
-                }
+        match (self, self.pages()) {
+            (_, Some((format, page_count))) => format.size.bytes() as u64 * u64::from(page_count),
+            (FormatUpdater::Lmdb(reader), None) => {
+                let page_count = reader.meta().last_page.0.saturating_add(1);
+                page_count.saturating_mul(reader.layout().page_size.bytes() as u64)
             }
-            FormatUpdater::Btree(update) => {
-                for key in deletes {
-                    update.delete(key)?;
-                }
-                for (key, value) in puts {
-                    update.put(key, value, OnExisting::Replace)?;
-                }
-            }
+            (_, None) => 0,
         }
-        Ok(())
     }
 
-    fn commit(self, out: &mut InPlace<'_>) -> Result<()> {
+    /// Makes the changes in place.
+    fn write(self, target: &Target, changes: &Changes<'_>, lmdb: &LmdbOptions) -> Result<()> {
+        let file = target.existing();
+        let file = file.ok_or_else(|| Error::corrupt("table is gone"))?;
         match self {
-            FormatUpdater::Hash(update) => update.commit(out),
-            FormatUpdater::Btree(update) => update.commit(out),
+            FormatUpdater::Hash(mut update) => {
+                for key in &changes.deletes {
+                    update.delete(key)?;
+                }
+                for (key, value) in &changes.puts {
+                    update.put(key, value, OnExisting::Replace)?;
+                }
+                update.commit(&mut InPlace::start(file, target.path())?)
+            }
+            FormatUpdater::Btree(mut update) => {
+                for key in &changes.deletes {
+                    update.delete(key)?;
+                }
+                for (key, value) in &changes.puts {
+                    update.put(key, value, OnExisting::Replace)?;
+                }
+                update.commit(&mut InPlace::start(file, target.path())?)
+            }
+            FormatUpdater::Lmdb(_) => change_in_place(target, changes, lmdb),
         }
     }
 }

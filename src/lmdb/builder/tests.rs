@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::lmdb::layout::{DataVersion, PageSize, WordWidth};
+use crate::lmdb::layout::{DataVersion, PageSize};
 use crate::wire::ByteOrder;
 
 fn entries<K: AsRef<[u8]>, V: AsRef<[u8]>>(list: impl IntoIterator<Item = (K, V)>) -> Entries {

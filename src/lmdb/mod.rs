@@ -47,8 +47,8 @@ pub mod verify;
 
 pub use builder::LmdbBuilder;
 pub use iter::{Iter, KeyValue};
-pub use open::{is_lmdb, open_store};
 pub use layout::{DataVersion, Layout};
+pub use open::{is_lmdb, open_store};
 pub use reader::LmdbReader;
 
 use std::fmt;

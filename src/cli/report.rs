@@ -7,10 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, masked, system_text};
-use crate::table::options::Log;
 use crate::lmdb::layout::EMPTY;
 use crate::table::TableSpec;
 use crate::table::file::FileFormat;
+use crate::table::options::Log;
 
 /// What the C library of LMDB says of a key that it does not store.
 const BAD_KEY: &str =

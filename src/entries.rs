@@ -2,6 +2,10 @@
 //!
 //! Keys and values are the bytes that will be stored, folded and with their NUL if they have one.
 //! An entry costs its bytes plus about 30; ten million entries need no more allocations than ten.
+//!
+//! As long as the keys come in ascending order, byte by byte, each is known to be new without
+//! looking for it: the index is made when the first one comes out of order. Old btree tables and
+//! sorted sources never need it, and need no sorting either.
 #![deny(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -58,10 +62,13 @@ const LEN_MAX: u64 = u32::MAX as u64 - 1;
 pub struct Entries {
     arena: Vec<u8>,
     records: Vec<Record>,
-    index: HashTable<u32>,
+    /// `None` as long as all records ascend and none is removed.
+    index: Option<HashTable<u32>>,
     hasher: DefaultHashBuilder,
     /// The number of entries. Not that of the index, which may be gone.
     count: usize,
+    /// How many records, from the first on, have ascending keys.
+    ascending: usize,
 }
 
 impl Entries {
@@ -75,11 +82,9 @@ impl Entries {
     pub fn reserve(&mut self, count: usize, len: usize) {
         self.arena.reserve(len);
         self.records.reserve(count);
-        self.index.reserve(count, |&number| {
-            self.records
-                .get(number as usize)
-                .map_or(0, |record| spread(record.hash))
-        });
+        if let Some(index) = &mut self.index {
+            index.reserve(count, |&number| index_hash(&self.records, number));
+        }
     }
 
     /// Adds an entry; of two with one key the first stays.
@@ -102,49 +107,71 @@ impl Entries {
         key: &[u8],
         value: &[u8],
     ) -> Result<Inserted> {
-        let start = self.arena.len();
-        self.arena.extend_from_slice(key);
-        let key_end = self.arena.len();
-        self.arena.extend_from_slice(value);
-        checked_len("value", self.arena.len() - key_end)?;
-        let record = Record {
-            start: start as u64,
-            key_len: checked_len("key", key.len())?,
-            hash: half(self.hasher.hash_one(key)),
-        };
+        let key_len = checked_len("key", key.len())?;
+        checked_len("value", value.len())?;
         let number = self.next_number()?;
-        let entry = self.index.entry(
+        let mut record = Record {
+            start: self.arena.len() as u64,
+            key_len,
+            hash: 0,
+        };
+        if self.index.is_none() && self.is_behind_all(key) {
+            self.ascending += 1;
+            self.push(record, key, value);
+            return Ok(Inserted::New);
+        }
+        record.hash = half(self.hasher.hash_one(key));
+        let index = match &mut self.index {
+            Some(index) => index,
+            None => {
+                let index = make_index(&mut self.records, &self.arena, &self.hasher);
+                self.index.insert(index)
+            }
+        };
+        let entry = index.entry(
             spread(record.hash),
             |&other| is_key(&self.records, &self.arena, other, record.hash, key),
-            |&other| {
-                self.records
-                    .get(other as usize)
-                    .map_or(0, |record| spread(record.hash))
-            },
+            |&other| index_hash(&self.records, other),
         );
-        let inserted = match entry {
+        match entry {
             hash_table::Entry::Vacant(vacant) => {
                 vacant.insert(number);
-                self.count += 1;
-                Inserted::New
+                self.push(record, key, value);
+                Ok(Inserted::New)
             }
             hash_table::Entry::Occupied(mut occupied) => {
-                if on_duplicate == OnDuplicate::KeepFirst {
-                    self.arena.truncate(start);
-                    return Ok(Inserted::Duplicate);
+                if on_duplicate == OnDuplicate::KeepLast {
+                    let old = std::mem::replace(occupied.get_mut(), number);
+                    self.drop_record(old);
+                    self.push(record, key, value);
+                    self.compact();
                 }
-                let old = std::mem::replace(occupied.get_mut(), number);
-                if let Some(old) = self.records.get_mut(old as usize) {
-                    old.key_len = REMOVED;
-                }
-                Inserted::Duplicate
+                Ok(Inserted::Duplicate)
             }
-        };
-        self.records.push(record);
-        if inserted == Inserted::Duplicate {
-            self.compact();
         }
-        Ok(inserted)
+    }
+
+    /// Whether a key is greater than that of the last record.
+    #[inline]
+    fn is_behind_all(&self, key: &[u8]) -> bool {
+        let last = self.records.last();
+        last.is_none_or(|last| key_of(last, &self.arena) < Some(key))
+    }
+
+    #[inline]
+    fn push(&mut self, record: Record, key: &[u8], value: &[u8]) {
+        self.arena.extend_from_slice(key);
+        self.arena.extend_from_slice(value);
+        self.records.push(record);
+        self.count += 1;
+    }
+
+    /// Drops an entry that the index has forgotten.
+    fn drop_record(&mut self, number: u32) {
+        if let Some(record) = self.records.get_mut(number as usize) {
+            record.key_len = REMOVED;
+        }
+        self.count -= 1;
     }
 
     /// Drops the bytes of entries that were replaced, when they are the greater part.
@@ -164,29 +191,39 @@ impl Entries {
     /// Gives back the memory that only further insertions would need. What is inserted or looked
     /// for after that is not found among what is there.
     pub(crate) fn close(&mut self) {
-        self.index = HashTable::new();
+        self.index = Some(HashTable::new());
     }
 
     /// Removes an entry; `false` when it is not there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
+        let index = match &mut self.index {
+            Some(index) => index,
+            None => {
+                let index = make_index(&mut self.records, &self.arena, &self.hasher);
+                self.index.insert(index)
+            }
+        };
         let hash = half(self.hasher.hash_one(key));
-        let found = self.index.find_entry(spread(hash), |&other| {
+        let found = index.find_entry(spread(hash), |&other| {
             is_key(&self.records, &self.arena, other, hash, key)
         });
         let Ok(found) = found else { return false };
         let (number, _) = found.remove();
-        self.count -= 1;
-        if let Some(record) = self.records.get_mut(number as usize) {
-            record.key_len = REMOVED;
-        }
+        self.drop_record(number);
         true
     }
 
     /// Whether there is an entry with this key.
     pub fn contains(&self, key: &[u8]) -> bool {
+        let Some(index) = &self.index else {
+            let found = self
+                .records
+                .binary_search_by(|record| key_of(record, &self.arena).cmp(&Some(key)));
+            return found.is_ok();
+        };
         let hash = half(self.hasher.hash_one(key));
         let same = |&other: &u32| is_key(&self.records, &self.arena, other, hash, key);
-        self.index.find(spread(hash), same).is_some()
+        index.find(spread(hash), same).is_some()
     }
 
     fn next_number(&self) -> Result<u32> {
@@ -210,6 +247,11 @@ impl Entries {
     /// One more than the highest number of an entry. Numbers of replaced entries stay unused.
     pub(crate) fn number_end(&self) -> usize {
         self.records.len()
+    }
+
+    /// The entries with numbers below this one have ascending keys, byte by byte.
+    pub(crate) fn ascending_end(&self) -> usize {
+        self.ascending
     }
 
     /// The key and value of entry `number`, or `None` when it was replaced or never was.
@@ -237,6 +279,38 @@ impl Entries {
     }
 }
 
+/// The index of records whose hashes are not known yet. None is removed, and no two have one key.
+fn make_index(
+    records: &mut Vec<Record>,
+    arena: &[u8],
+    hasher: &DefaultHashBuilder,
+) -> HashTable<u32> {
+    for record in records.iter_mut() {
+        record.hash = half(hasher.hash_one(key_of(record, arena).unwrap_or_default()));
+    }
+    let mut index = HashTable::with_capacity(records.capacity());
+    for (number, record) in (0..).zip(records.iter()) {
+        index.insert_unique(spread(record.hash), number, |&other| {
+            index_hash(records, other)
+        });
+    }
+    index
+}
+
+/// The key of a record that is not removed.
+#[inline]
+fn key_of<'a>(record: &Record, arena: &'a [u8]) -> Option<&'a [u8]> {
+    let start = usize::try_from(record.start).ok()?;
+    arena.get(start..)?.get(..record.key_len as usize)
+}
+
+/// What the index goes by.
+#[inline]
+fn index_hash(records: &[Record], number: u32) -> u64 {
+    let record = records.get(number as usize);
+    record.map_or(0, |record| spread(record.hash))
+}
+
 /// Where an entry ends in the arena.
 #[inline]
 fn end_of(records: &[Record], arena: &[u8], number: u32) -> u64 {
@@ -255,7 +329,7 @@ fn entry_of<'a>(records: &[Record], arena: &'a [u8], number: u32) -> Option<(&'a
     bytes.split_at_checked(record.key_len as usize)
 }
 
-/// Whether entry `number` has this key. `arena` may go on behind the last entry.
+/// Whether entry `number` has this key.
 fn is_key(records: &[Record], arena: &[u8], number: u32, hash: u32, key: &[u8]) -> bool {
     let Some(record) = records.get(number as usize) else {
         return false;
@@ -263,10 +337,7 @@ fn is_key(records: &[Record], arena: &[u8], number: u32, hash: u32, key: &[u8]) 
     if record.hash != hash || usize::try_from(record.key_len) != Ok(key.len()) {
         return false;
     }
-    let bytes = usize::try_from(record.start)
-        .ok()
-        .and_then(|start| arena.get(start..));
-    bytes.is_some_and(|bytes| bytes.starts_with(key))
+    key_of(record, arena) == Some(key)
 }
 
 /// The half of a hash that is kept.
@@ -367,6 +438,29 @@ mod tests {
         entries.close();
         assert_eq!(entries.len(), 2);
         assert_eq!(list(&entries), [(&b"a"[..], &b"1"[..]), (b"b", b"2")]);
+    }
+
+    #[test]
+    fn keys_in_order_need_no_index_and_are_told_apart_all_the_same() {
+        let mut entries = Entries::new();
+        for key in [&b""[..], b"a", b"a\0", b"b"] {
+            assert!(!entries.contains(key));
+            assert_eq!(entries.insert(key, b"1").unwrap(), Inserted::New);
+            assert!(entries.contains(key));
+        }
+        assert!(entries.index.is_none() && !entries.contains(b"aa"));
+        let mut replaced = Entries::new();
+        replaced.insert(b"b", b"1").unwrap();
+        assert_eq!(put_last(&mut replaced, b"b", b"2"), Inserted::Duplicate);
+        assert_eq!(list(&replaced), [(&b"b"[..], &b"2"[..])]);
+        // Out of order, and there already.
+        assert_eq!(entries.insert(b"a", b"2").unwrap(), Inserted::Duplicate);
+        assert_eq!(entries.insert(b"aa", b"2").unwrap(), Inserted::New);
+        assert_eq!(entries.insert(b"c", b"2").unwrap(), Inserted::New);
+        assert_eq!(entries.insert(b"aa", b"3").unwrap(), Inserted::Duplicate);
+        assert_eq!((entries.ascending_end(), entries.len()), (4, 6));
+        assert!(entries.remove(b"") && !entries.remove(b""));
+        assert_eq!(entries.len(), 5);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! What is compared lies next to each other in memory; the keys themselves are looked at once for
 //! every eight bytes that they share with others.
 
+use std::ops::Range;
 use std::thread;
 
 use crate::entries::Entries;
@@ -25,6 +26,9 @@ struct Sortable {
 const MORE: u8 = 9;
 /// From this many runs on two threads share them.
 const PARALLEL_MIN: usize = 10_000;
+/// Entries that are in order already are merged with the others, not sorted again, when they are at
+/// least one of so many.
+const MERGE_PART: u32 = 16;
 
 impl Sortable {
     #[inline]
@@ -53,8 +57,60 @@ impl Sortable {
 /// The numbers of all entries, in the order of their keys: byte by byte, a prefix first.
 pub(crate) fn sorted_numbers(entries: &Entries) -> Vec<u32> {
     let number_end = u32::try_from(entries.number_end()).unwrap_or(u32::MAX);
-    let mut all: Vec<Sortable> = (0..number_end)
-        .filter(|&number| entries.lens(number).is_some())
+    let sorted_end = u32::try_from(entries.ascending_end()).unwrap_or(u32::MAX);
+    let live = |range: Range<u32>| -> Vec<u32> {
+        range
+            .filter(|&number| entries.lens(number).is_some())
+            .collect()
+    };
+    if sorted_end >= number_end {
+        return live(0..number_end);
+    }
+    if sorted_end < number_end / MERGE_PART {
+        return sort(entries, live(0..number_end));
+    }
+    let sorted = live(0..sorted_end);
+    merge(
+        entries,
+        &sorted,
+        &sort(entries, live(sorted_end..number_end)),
+    )
+}
+
+fn key(entries: &Entries, number: u32) -> &[u8] {
+    entries.entry(number).map_or(&[][..], |(key, _)| key)
+}
+
+/// Two sorted lists of numbers as one.
+fn merge(entries: &Entries, a: &[u32], b: &[u32]) -> Vec<u32> {
+    let mut merged = Vec::with_capacity(a.len() + b.len());
+    let with_key = |&number: &u32| (number, key(entries, number));
+    let (mut a, mut b) = (a.iter().map(with_key), b.iter().map(with_key));
+    let (mut next_a, mut next_b) = (a.next(), b.next());
+    loop {
+        // No two keys are the same.
+        let from_a = match (next_a, next_b) {
+            (Some((_, a)), Some((_, b))) => a < b,
+            (next, _) => next.is_some(),
+        };
+        let number = if from_a {
+            std::mem::replace(&mut next_a, a.next())
+        } else {
+            std::mem::replace(&mut next_b, b.next())
+        };
+        let Some((number, _)) = number else {
+            return merged;
+        };
+        merged.push(number);
+    }
+}
+
+fn sort(entries: &Entries, numbers: Vec<u32>) -> Vec<u32> {
+    if numbers.is_sorted_by_key(|&number| key(entries, number)) {
+        return numbers;
+    }
+    let mut all: Vec<Sortable> = numbers
+        .into_iter()
         .map(|number| Sortable {
             front: 0,
             number,
@@ -98,7 +154,7 @@ fn sort_runs(entries: &Entries, all: &mut [Sortable], base: usize, mut runs: Vec
 /// Sorts a run that begins at `start` and whose keys agree in `depth` bytes by the bytes behind
 /// those, and returns the runs that are left to sort.
 fn divide(entries: &Entries, run: &mut [Sortable], start: usize, depth: usize) -> Vec<Run> {
-    let key = |number: u32| entries.entry(number).map_or(&[][..], |(key, _)| key);
+    let key = |number: u32| key(entries, number);
     if run.len() <= SHORT_RUN {
         run.sort_unstable_by(|a, b| key(a.number).cmp(key(b.number)));
         return Vec::new();
@@ -161,12 +217,31 @@ mod tests {
                 .insert(format!("{long}{i:02}").as_bytes(), b"")
                 .unwrap();
         }
-        let sorted: Vec<&[u8]> = sorted_numbers(&entries)
+        assert_sorted(&entries);
+    }
+
+    fn assert_sorted(entries: &Entries) {
+        let sorted: Vec<&[u8]> = sorted_numbers(entries)
             .into_iter()
             .map(|number| entries.entry(number).unwrap().0)
             .collect();
         let mut expect: Vec<&[u8]> = entries.iter().map(|(key, _)| key).collect();
         expect.sort_unstable();
         assert!(sorted == expect);
+    }
+
+    #[test]
+    fn what_is_in_order_is_merged_with_what_is_not() {
+        for (ascending, step) in [(3_000, 1), (1_000, 1), (1_000, 7), (10, 7), (0, 7)] {
+            let mut entries = Entries::new();
+            let names = (0..ascending).map(|i| format!("user{:05}", 2 * i));
+            let others = (0..999).map(|i| format!("user{:05}", (i * step) % 999 * 5 + 1));
+            for name in names.chain(others) {
+                entries.insert(name.as_bytes(), b"").unwrap();
+            }
+            entries.remove(b"user00010");
+            entries.remove(b"user00006");
+            assert_sorted(&entries);
+        }
     }
 }

@@ -82,6 +82,8 @@ struct Leaf<'a> {
     /// The next pair.
     at: usize,
     bounds: Bounds<'a>,
+    /// Whether there are keys that the bounds leave out.
+    exceeds: bool,
 }
 
 impl<'a> Iter<'a> {
@@ -116,6 +118,13 @@ impl<'a> Iter<'a> {
             }
             if self.leaf.is_none() && !self.next_leaf()? {
                 return Ok(None);
+            }
+            // Nearly all pairs are of this kind.
+            if let Some(leaf) = self.leaf.as_mut().filter(|leaf| !leaf.exceeds)
+                && let Some(pair) = leaf.node.plain_pair(leaf.at)?
+            {
+                leaf.at += 1;
+                return Ok(Some(pair));
             }
             self.next_pair()?;
         }
@@ -205,11 +214,17 @@ impl<'a> Iter<'a> {
                     return Err(misplaced(&node));
                 }
             }
+            let exceeds = match node.len().checked_sub(1) {
+                // Keys ascend.
+                Some(last) => bounds.is_stored_behind(&self.look, node.key(last)?)?,
+                None => false,
+            };
             self.behind = node.neighbour(Side::Behind)?;
             self.leaf = Some(Leaf {
                 node,
                 at: 0,
                 bounds,
+                exceeds,
             });
             return Ok(());
         }
@@ -250,7 +265,7 @@ impl<'a> Iter<'a> {
         let at = leaf.at;
         leaf.at += 1;
         let (look, seen) = (&self.look, &mut self.chains_seen);
-        let is_behind = leaf.bounds.is_stored_behind(look, leaf.node.key(at)?)?;
+        let is_behind = leaf.exceeds && leaf.bounds.is_stored_behind(look, leaf.node.key(at)?)?;
         let mut key_seen = if is_behind {
             Some(&mut self.leftovers_seen)
         } else if leaf.node.shares_key(at)? {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use crate::bdb::PageNo;
+use crate::bdb::btree::iter::KeyValue;
 use crate::bdb::item::{InternalItem, LeafItem, OffPage, TREE_ALIGNMENT, TreeKey};
 use crate::bdb::meta::{BTREE_OLDEST_VERSION, BtreeMeta};
 use crate::bdb::overflow;
@@ -116,6 +117,21 @@ impl<'a> Node<'a> {
     /// The on-page key of pair or child `at`, borrowed from the store where that is possible.
     fn key_bytes(&self, at: usize) -> Result<Cow<'a, [u8]>> {
         self.bytes_of(if self.is_leaf { 2 * at } else { at })
+    }
+
+    /// Pair `at` of a leaf when both its parts lie on the page and it is not marked as deleted.
+    #[inline]
+    pub(crate) fn plain_pair(&self, at: usize) -> Result<Option<KeyValue<'a>>> {
+        if at >= self.len {
+            return Ok(None);
+        }
+        let (LeafItem::OnPage(_), _) = self.leaf_item(2 * at)? else {
+            return Ok(None);
+        };
+        let (LeafItem::OnPage(_), false) = self.leaf_item(2 * at + 1)? else {
+            return Ok(None);
+        };
+        Ok(Some((self.bytes_of(2 * at)?, self.bytes_of(2 * at + 1)?)))
     }
 
     fn bytes_of(&self, entry: usize) -> Result<Cow<'a, [u8]>> {

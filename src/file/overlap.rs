@@ -1,13 +1,13 @@
 //! Works out a file on one thread while another one writes it.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::{panic, thread};
 
 use super::write_at::WriteAt;
 use crate::error::{Error, Result};
 
-/// How many pieces may wait to be written.
-const WAITING_MAX: usize = 4;
+/// How many pieces may wait to be written: enough to go on with while the writer waits for the disk.
+const WAITING_MAX: usize = 32;
 
 /// Runs `build` on a thread of its own. What it writes is written to `out` on this one, in the same
 /// order.
@@ -19,10 +19,16 @@ pub(crate) fn build_and_write<T: Send>(
 ) -> Result<T> {
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(WAITING_MAX);
-        let builder = scope.spawn(move || build(&mut Pieces(sender)));
+        let (give_back, spare) = channel();
+        let builder = scope.spawn(move || build(&mut Pieces { sender, spare }));
         let written = receiver
             .iter()
-            .try_for_each(|(offset, bytes): (u64, Vec<u8>)| out.write_at(offset, &bytes));
+            .try_for_each(|(offset, bytes): (u64, Vec<u8>)| {
+                out.write_at(offset, &bytes)?;
+                // The builder may have ended.
+                let _ = give_back.send(bytes);
+                Ok(())
+            });
         // From here on the builder's writes fail, so that it ends soon.
         drop(receiver);
         let built = builder
@@ -33,11 +39,18 @@ pub(crate) fn build_and_write<T: Send>(
 }
 
 /// Sends what is written to the thread that writes it.
-struct Pieces(SyncSender<(u64, Vec<u8>)>);
+struct Pieces {
+    sender: SyncSender<(u64, Vec<u8>)>,
+    /// Buffers that were written. Fresh ones cost as much as what is done with them.
+    spare: Receiver<Vec<u8>>,
+}
 
 impl WriteAt for Pieces {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
-        let sent = self.0.send((offset, bytes.to_vec()));
+        let mut piece = self.spare.try_recv().unwrap_or_default();
+        piece.clear();
+        piece.extend_from_slice(bytes);
+        let sent = self.sender.send((offset, piece));
         // Whoever reads the error gets the real one from the other thread.
         sent.map_err(|_| Error::corrupt("writing has ended"))
     }

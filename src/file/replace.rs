@@ -70,6 +70,10 @@ impl Protocol {
     }
 }
 
+/// After so many bytes they are sent to the disk, while more are worked out: then little is left to
+/// wait for in the end.
+const SYNC_EVERY: u64 = 8 << 20;
+
 /// The table to be replaced, and the right to do it: the old one, if any, is locked exclusively.
 #[derive(Debug)]
 pub struct Target {
@@ -307,6 +311,7 @@ impl Target {
             target: self,
             reason,
             new_mode,
+            unsynced: 0,
             signals,
         })
     }
@@ -391,6 +396,8 @@ pub struct Replacement {
     /// Set if and only if `content` is in memory.
     reason: Option<InPlaceReason>,
     new_mode: u32,
+    /// Bytes written since the last sync.
+    unsynced: u64,
     signals: SignalHold,
 }
 
@@ -472,15 +479,24 @@ impl Replacement {
     }
 }
 
-/// Gaps read as zeros.
+/// Gaps read as zeros. What was written is synced now and then.
 ///
-/// Errors: action "write"; [`ErrorKind::Interrupted`] when a signal asks the process to end: drop
+/// Errors: action "write" and "sync"; [`ErrorKind::Interrupted`] when a signal asks the process to end: drop
 /// the replacement then, which cleans up and lets the signal act.
 impl WriteAt for Replacement {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.check_signals()?;
         let written = self.content.file().write_all_at(bytes, offset);
-        written.map_err(|error| self.failed("write", error))
+        written.map_err(|error| self.failed("write", error))?;
+        self.unsynced += bytes.len() as u64;
+        if self.unsynced >= SYNC_EVERY
+            && let Content::Beside(temporary) = &self.content
+        {
+            let synced = temporary.file().sync_data();
+            synced.map_err(|error| self.failed("sync", error))?;
+            self.unsynced = 0;
+        }
+        Ok(())
     }
 }
 

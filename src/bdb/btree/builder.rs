@@ -82,7 +82,7 @@ impl BtreeBuilder {
     /// Writes the file that holds `entries` to `out`, which is empty, and returns the file's
     /// length in bytes.
     ///
-    /// Needs 20 bytes of memory for each entry, and two megabytes.
+    /// Needs 20 bytes of memory for each entry, and up to nine megabytes.
     ///
     /// # Errors
     ///

@@ -104,7 +104,7 @@ impl HashBuilder {
     /// Writes the file that holds `entries` to `out`, which is empty, and returns the file's
     /// length in bytes.
     ///
-    /// Needs 8 bytes of memory for each entry, and two megabytes.
+    /// Needs 8 bytes of memory for each entry, and up to nine megabytes.
     ///
     /// # Errors
     ///

@@ -12,8 +12,8 @@ use crate::source::{MapSource, Warning};
 const READ_AHEAD_MIN: u64 = 1 << 20;
 /// Bytes of entries that travel together.
 const BATCH_LEN: usize = 128 * 1024;
-/// How many batches may wait.
-const WAITING_MAX: usize = 4;
+/// How many batches may wait: enough to read on while an old table is read.
+const WAITING_MAX: usize = 64;
 
 /// How keys and values are stored.
 #[derive(Clone, Copy)]
@@ -97,17 +97,15 @@ fn read_ahead<R: Read + Send>(
     })
 }
 
-/// Entries and warnings, in order.
+/// Entries, and warnings between them.
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
-    parts: Vec<Part>,
-}
-
-enum Part {
-    /// Where key and value end in the bytes; the key begins where the part before ends.
-    Entry(usize, usize),
-    Warning(Warning),
+    /// Where key and value of each entry end in the bytes; the key begins where the entry before
+    /// ends.
+    ends: Vec<(usize, usize)>,
+    /// Each with the number of entries in front of it.
+    warnings: Vec<(usize, Warning)>,
 }
 
 fn read_batches<R: Read>(
@@ -117,15 +115,14 @@ fn read_batches<R: Read>(
 ) {
     let mut batch = Batch::default();
     loop {
-        let mut warnings = Vec::new();
-        let entry = source.next_entry(&mut |warning| warnings.push(Part::Warning(warning)));
-        batch.parts.extend(warnings);
+        let at = batch.ends.len();
+        let entry = source.next_entry(&mut |warning| batch.warnings.push((at, warning)));
         match entry {
             Ok(Some(entry)) => {
                 form.append_key(entry.key, &mut batch.bytes);
                 let key_end = batch.bytes.len();
                 form.append_value(entry.value, &mut batch.bytes);
-                batch.parts.push(Part::Entry(key_end, batch.bytes.len()));
+                batch.ends.push((key_end, batch.bytes.len()));
             }
             Ok(None) => {
                 let _ = sender.send(Ok(batch));
@@ -139,8 +136,18 @@ fn read_batches<R: Read>(
                 return;
             }
         }
-        if batch.bytes.len() >= BATCH_LEN && sender.send(Ok(std::mem::take(&mut batch))).is_err() {
-            return;
+        if batch.bytes.len() >= BATCH_LEN {
+            let next = Batch {
+                bytes: Vec::with_capacity(batch.bytes.capacity()),
+                ends: Vec::with_capacity(batch.ends.capacity()),
+                warnings: Vec::new(),
+            };
+            if sender
+                .send(Ok(std::mem::replace(&mut batch, next)))
+                .is_err()
+            {
+                return;
+            }
         }
     }
 }
@@ -150,17 +157,23 @@ fn unpack(
     each: &mut dyn FnMut(Item<'_>) -> Result<()>,
 ) -> Result<()> {
     for batch in batches {
-        let Batch { bytes, parts } = batch?;
+        let Batch {
+            bytes,
+            ends,
+            warnings,
+        } = batch?;
+        let mut warnings = warnings.into_iter().peekable();
         let mut start = 0;
-        for part in parts {
-            match part {
-                Part::Warning(warning) => each(Item::Warning(warning))?,
-                Part::Entry(key_end, end) => {
-                    let slice = |from: usize, to: usize| bytes.get(from..to).unwrap_or_default();
-                    each(Item::Entry(slice(start, key_end), slice(key_end, end)))?;
-                    start = end;
-                }
+        for (at, (key_end, end)) in ends.into_iter().enumerate() {
+            while let Some((_, warning)) = warnings.next_if(|(before, _)| *before <= at) {
+                each(Item::Warning(warning))?;
             }
+            let slice = |from: usize, to: usize| bytes.get(from..to).unwrap_or_default();
+            each(Item::Entry(slice(start, key_end), slice(key_end, end)))?;
+            start = end;
+        }
+        for (_, warning) in warnings {
+            each(Item::Warning(warning))?;
         }
     }
     Ok(())

@@ -220,9 +220,7 @@ impl TableUpdater {
         notify: &mut dyn FnMut(Notice),
     ) -> Result<()> {
         self.lmdb = options.lmdb;
-        if let Some(len) = source.len {
-            self.expect(len)?;
-        }
+        let mut expected = source.len;
         let nul = options.nul.writes_nul(self.format.customary_nul());
         let form = StoredForm {
             fold: options.fold,
@@ -232,6 +230,10 @@ impl TableUpdater {
             match item {
                 Item::Warning(warning) => notify(Notice::Source(warning)),
                 Item::Entry(key, value) => {
+                    // Only now, so that the old table is read while the source is read on.
+                    if let Some(len) = expected.take() {
+                        self.expect(len)?;
+                    }
                     if !self.put(key, value, options.on_duplicate)? {
                         let (table, key) =
                             (self.format.name_in_warnings(&self.path), form.shown(key));

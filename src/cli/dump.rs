@@ -6,6 +6,7 @@ use crate::bdb::page::PageFormat;
 use crate::cli::getopt::Flag;
 use crate::cli::output::{Broken, Output};
 use crate::cli::postmap::Stop;
+use crate::cli::report::failure;
 use crate::cli::text::{SourceText, shown};
 use crate::cli::verb::{Call, HELP, Verb};
 use crate::lmdb::LmdbReader;
@@ -38,7 +39,8 @@ fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
     let (spec, format) = call.table()?;
     let path = spec.file(format.suffix());
     let failed = |error: crate::Error| call.program.read_failure(&error.in_file(&path));
-    let reader = Reader::new(format, call.open()?).map_err(failed)?;
+    let reader = Reader::new(format, call.open()?);
+    let reader = reader.map_err(|error| failure(&error.in_file(&path)))?;
     let mut text = SourceText::default();
     let mut complete = true;
     let mut last_key = None;

@@ -9,7 +9,7 @@ use crate::cli::output::Output;
 use crate::cli::postmap::{Stop, end, tell_misuse};
 use crate::cli::report::{Fatal, Program, failure};
 use crate::cli::{dump, salvage, verify};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, masked};
 use crate::file::store::{Store, StoreMode};
 use crate::lmdb;
 use crate::table::TableSpec;
@@ -122,7 +122,11 @@ impl Call<'_> {
     /// The operand as a table of a known type.
     pub(super) fn table(&self) -> Result<(TableSpec, FileFormat), Fatal> {
         let spec = TableSpec::parse(&self.operand, "");
-        spec.check_complete().map_err(|error| failure(&error))?;
+        if spec.check_complete().is_err() {
+            let operand = masked(&self.operand);
+            let what = format!("expecting TYPE:FILE, as in hash:/etc/aliases, not \"{operand}\"");
+            return Err(failure(&Error::new(ErrorKind::Spec { what })));
+        }
         let table_type = TableType::find(spec.type_name()).map_err(|error| failure(&error))?;
         let format = table_type.format().ok_or_else(|| {
             let what = format!("tables of type {} are no files", table_type.name());

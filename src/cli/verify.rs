@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde_json::{Value, json};
 
-use crate::bdb::meta::AccessMethod;
+use crate::bdb::meta::{AccessMethod, wrong_method};
 use crate::bdb::verify::{PageCounts, Report, Statistics, verify};
 use crate::cli::getopt::Flag;
 use crate::cli::output::Output;
@@ -13,7 +13,7 @@ use crate::cli::report::failure;
 use crate::cli::text::escaped;
 use crate::cli::verb::{Call, HELP, Verb};
 use crate::cli::verify_lmdb;
-use crate::error::{Error, masked};
+use crate::error::Error;
 use crate::file::store::Store;
 use crate::table::file::FileFormat;
 use crate::wire::ByteOrder;
@@ -84,9 +84,9 @@ fn check_bdb(store: &Store, table: &str, method: AccessMethod) -> Result<Printed
     if let Some(statistics) = &report.statistics
         && statistics.method != method
     {
-        let found = method_name(statistics.method);
-        let path = masked(store.path().unwrap_or("".as_ref()));
-        return Err(Stop::from(format!("{path} is a {found} file")));
+        let error = wrong_method(statistics.method, method);
+        let path = store.path().unwrap_or("".as_ref());
+        return Err(failure(&error.in_file(path)).into());
     }
     Ok(Printed {
         is_clean: report.is_clean(),
@@ -104,13 +104,6 @@ pub(super) fn failed(error: Error, store: &Store) -> Stop {
         None => error,
     })
     .into()
-}
-
-fn method_name(method: AccessMethod) -> &'static str {
-    match method {
-        AccessMethod::Hash => "hash",
-        AccessMethod::Btree => "btree",
-    }
 }
 
 pub(super) fn order_name(order: ByteOrder) -> &'static str {
@@ -155,7 +148,7 @@ fn lines(statistics: &Statistics) -> Vec<(&'static str, String)> {
             "format",
             format!(
                 "{} version {}, {}{checksums}",
-                method_name(statistics.method),
+                statistics.method.name(),
                 statistics.version,
                 order_name(statistics.order)
             ),
@@ -190,7 +183,7 @@ fn to_json(table: &str, report: &Report) -> Value {
         let chains = statistics.chain_lengths.iter();
         let chains = chains.map(|(len, count)| (len.to_string(), Value::from(*count)));
         json!({
-            "method": method_name(statistics.method),
+            "method": statistics.method.name(),
             "version": statistics.version,
             "byte_order": order_name(statistics.order),
             "page_size": statistics.page_size.bytes(),

@@ -62,7 +62,7 @@ fn files_of_versions_6_and_7_are_refused_by_updates_and_left_alone() {
             let refused = dir.ours("rpostmap").args(words).stdin(input).finish();
             let refused = refused.status_is(1).stdout_is("");
             let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-            let expect = format!("update of Berkeley DB hash version {version}");
+            let expect = format!("update of Berkeley DB hash version {version} is not supported");
             assert!(said.contains(&expect), "{name}, {words:?}\n{refused}");
         }
         assert!(

@@ -68,9 +68,40 @@ fn verify_names_defects_and_fails() {
     ] {
         assert!(text.contains(part), "{text}");
     }
-    let verify = dir.ours("rpostmap").args(["verify", "btree:t"]);
-    let text = "rpostmap: fatal: t.db is a hash file\n";
-    verify.finish().status_is(1).stderr_is(text);
+}
+
+#[test]
+fn a_wrong_type_is_told_in_the_same_words_by_all_verbs() {
+    if !have_verbs() {
+        return;
+    }
+    for (is, other) in [("hash", "btree"), ("btree", "hash")] {
+        let dir = small(is);
+        for verb in ["verify", "dump"] {
+            let end = dir.ours("rpostmap").args([verb, &format!("{other}:t")]);
+            let text = format!(
+                "rpostmap: fatal: t.db: Berkeley DB {is} file where a {other} file is expected\n"
+            );
+            end.finish().status_is(1).stdout_is("").stderr_is(text);
+        }
+    }
+}
+
+#[test]
+fn an_operand_without_a_type_is_answered_with_what_is_expected() {
+    if !have_verbs() {
+        return;
+    }
+    let dir = small("hash");
+    for verb in ["verify", "dump"] {
+        for operand in ["t", "t.db", ":t", "hash:"] {
+            let end = dir.ours("rpostmap").args([verb, operand]).finish();
+            let text = format!(
+                "rpostmap: fatal: expecting TYPE:FILE, as in hash:/etc/aliases, not \"{operand}\"\n"
+            );
+            end.status_is(1).stdout_is("").stderr_is(text);
+        }
+    }
 }
 
 #[test]

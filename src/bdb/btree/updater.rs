@@ -95,15 +95,17 @@ impl BtreeUpdater {
         let old = BtreeReader::new(store)?;
         let meta = old.meta().clone();
         if meta.version != BTREE_VERSION {
-            let what = format!("update of Berkeley DB btree version {}", meta.version);
+            let version = meta.version;
+            let what = format!("update of Berkeley DB btree version {version} is not supported");
             return Err(Error::unsupported(what));
         }
         if meta.duplicates {
-            let what = "update of a Berkeley DB file with several values for a key";
+            let what =
+                "update of a Berkeley DB file with several values for a key is not supported";
             return Err(Error::unsupported(what));
         }
         if meta.record_numbers {
-            let what = "update of a Berkeley DB file with record numbers";
+            let what = "update of a Berkeley DB file with record numbers is not supported";
             return Err(Error::unsupported(what));
         }
         Ok(BtreeUpdater {

@@ -83,15 +83,18 @@ impl HashUpdater {
         let old = HashReader::new(store)?;
         let meta = old.meta().clone();
         if !matches!(meta.version, 8 | 9) {
-            let what = format!("update of Berkeley DB hash version {}", meta.version);
+            let version = meta.version;
+            let what = format!("update of Berkeley DB hash version {version} is not supported");
             return Err(Error::unsupported(what));
         }
         if meta.duplicates {
-            let what = "update of a Berkeley DB file with several values for a key";
+            let what =
+                "update of a Berkeley DB file with several values for a key is not supported";
             return Err(Error::unsupported(what));
         }
         let Some(function) = meta.function else {
-            let what = "update of a Berkeley DB file with a hash function of its own";
+            let what =
+                "update of a Berkeley DB file with a hash function of its own is not supported";
             return Err(Error::unsupported(what));
         };
         old.look()?.check_nothing_behind_end(function)?;

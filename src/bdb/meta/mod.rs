@@ -134,6 +134,24 @@ impl Identity {
     }
 }
 
+impl AccessMethod {
+    /// "hash" or "btree".
+    pub fn name(self) -> &'static str {
+        match self {
+            AccessMethod::Hash => "hash",
+            AccessMethod::Btree => "btree",
+        }
+    }
+}
+
+/// The file is of another access method than the caller thinks.
+pub(crate) fn wrong_method(found: AccessMethod, expected: AccessMethod) -> Error {
+    let (found, expected) = (found.name(), expected.name());
+    Error::unsupported(format!(
+        "Berkeley DB {found} file where a {expected} file is expected"
+    ))
+}
+
 /// What the meta pages of an access method do differently.
 struct Method {
     kind: AccessMethod,
@@ -171,14 +189,7 @@ impl<'p> General<'p> {
         };
         let identity = Identity::parse(&page0)?;
         if identity.method != method.kind {
-            let found = match identity.method {
-                AccessMethod::Hash => "hash",
-                AccessMethod::Btree => "btree",
-            };
-            return Err(Error::unsupported(format!(
-                "Berkeley DB {found} file where a {} file is expected",
-                method.name
-            )));
+            return Err(wrong_method(identity.method, method.kind));
         }
         let Identity { order, version, .. } = identity;
         if !(method.oldest..=BLOB_VERSION).contains(&version) {

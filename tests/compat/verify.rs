@@ -202,3 +202,43 @@ fn all_keys_of_a_file_with_an_old_meta_page_are_found() {
     assert_eq!(found.pairs.len(), 20_000);
     assert_eq!(found.conflicts, []);
 }
+
+#[test]
+fn what_berkeley_db_deleted_from_a_btree_is_nearly_always_found_as_it_was_or_not_at_all() {
+    if !have(&["postmap"]) {
+        return;
+    }
+    let dir = TestDir::new("deleted");
+    let entry = |at: usize| {
+        let value = format!("mailbox{at}/{}", "x".repeat(at % 40));
+        (format!("user{at}@example.com"), value)
+    };
+    let text: String = (0..600)
+        .map(|at| format!("{} {}\n", entry(at).0, entry(at).1))
+        .collect();
+    // In order from both ends, and from everywhere.
+    for step in [1, 599, 7] {
+        dir.write("t", &text);
+        original(&dir, "postmap").args(["btree:t"]).ok();
+        let keys: String = (0..600)
+            .map(|at| format!("{}\n", entry(at * step % 600).0))
+            .collect();
+        let delete = original(&dir, "postmap").args(["-d", "-", "btree:t"]);
+        delete.stdin(keys).ok();
+        let store = Store::from_bytes(fs::read(dir.file("t.db")).expect("t.db"));
+        let found = salvage(&store, Options::default().deleted(true)).expect("salvage");
+        assert!(found.pairs.len() > 60, "{step}: {}", found.pairs.len());
+        let known: Vec<(Vec<u8>, Vec<u8>)> = (0..600)
+            .map(entry)
+            .map(|(key, value)| ((key + "\0").into(), (value + "\0").into()))
+            .collect();
+        let wrong: Vec<String> = found
+            .pairs
+            .iter()
+            .filter(|pair| !known.contains(&(pair.key.clone(), pair.value.clone())))
+            .map(|pair| format!("{} {}", pair.key.escape_ascii(), pair.value.escape_ascii()))
+            .collect();
+        let count = found.pairs.len();
+        assert!(10 * wrong.len() < count, "{step}: of {count} {wrong:?}");
+    }
+}

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 use rpostmap::bdb::PageSize;
+use rpostmap::bdb::btree::BtreeBuilder;
 use rpostmap::bdb::hash::HashBuilder;
 use rpostmap::bdb::salvage::{Options, Salvage, salvage};
 use rpostmap::bdb::verify::verify;
@@ -146,6 +147,115 @@ fn deleted_pairs_come_only_when_asked_for() {
     let all = salvage(&store, Options::default().deleted(true)).unwrap();
     let gone = all.pairs.iter().find(|pair| pair.key == b"gone").unwrap();
     assert!(gone.deleted && gone.value == b"secret");
+}
+
+fn entries(count: usize) -> Entries {
+    let mut entries = Entries::new();
+    for at in 0..count {
+        let (key, value) = (format!("user{at:04}"), format!("mailbox{at:04}"));
+        entries.insert(key.as_bytes(), value.as_bytes()).unwrap();
+    }
+    entries
+}
+
+fn btree(entries: &Entries) -> Vec<u8> {
+    let mut file = Vec::new();
+    BtreeBuilder::new()
+        .page_size(PageSize::new(512).unwrap())
+        .build(entries, &mut file)
+        .unwrap();
+    file
+}
+
+#[test]
+fn pairs_of_a_freed_leaf_are_told_from_what_old_index_entries_make_up() {
+    let mut file = btree(&entries(100));
+    let leaf = pages_of_type(&file, 5)[1];
+    let index = |slot: usize| leaf + 26 + 2 * slot;
+    let on_leaf: Vec<String> = found(&file)
+        .pairs
+        .iter()
+        .filter(|pair| pair.page.0 as usize * 512 == leaf)
+        .map(|pair| String::from_utf8(pair.key.clone()).unwrap())
+        .collect();
+    assert!(on_leaf.len() > 9);
+    file[leaf + 25] = 0;
+    file[leaf + 20..leaf + 22].fill(0);
+    let mut put = |slot: usize, offset: [u8; 2]| file[index(slot)..][..2].copy_from_slice(&offset);
+    let of = |file: &[u8], slot: usize| -> [u8; 2] { file[index(slot)..][..2].try_into().unwrap() };
+    let intact = btree(&entries(100));
+    // Pair 1 as pair 0; a key as its own value; the value of another pair; into an item.
+    put(2, of(&intact, 0));
+    put(3, of(&intact, 1));
+    put(5, of(&intact, 4));
+    put(7, of(&intact, 9));
+    put(10, (u16::from_le_bytes(of(&intact, 10)) + 4).to_le_bytes());
+    let options = Options::default().deleted(true);
+    let deleted: Vec<(String, String)> = salvage(&Store::from_bytes(file), options)
+        .unwrap()
+        .pairs
+        .iter()
+        .filter(|pair| pair.deleted)
+        .map(|pair| {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            (text(&pair.key), text(&pair.value))
+        })
+        .collect();
+    let expect: Vec<(String, String)> = on_leaf
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| ![1, 2, 3, 5].contains(at))
+        .map(|(_, key)| (key.clone(), key.replace("user", "mailbox")))
+        .collect();
+    assert_eq!(deleted, expect);
+}
+
+#[test]
+fn pages_that_are_gone_are_told() {
+    let mut hash = Vec::new();
+    let size = PageSize::new(512).unwrap();
+    let builder = HashBuilder::new().page_size(size);
+    builder.build(&entries(300), &mut hash).unwrap();
+    for file in [hash, btree(&entries(300))] {
+        let count = u32::try_from(file.len() / 512).unwrap();
+        let damaged = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut file = file.clone();
+            change(&mut file);
+            let salvage = found(&file);
+            assert!(!salvage.guessed && salvage.pairs.len() < 300);
+            let skipped = salvage.skipped.into_iter();
+            let told: Vec<(u32, String)> = skipped.map(|it| (it.page.0, it.what)).collect();
+            told
+        };
+        let said = |page: u32, what: &str| (page, what.to_string());
+        let cut = format!(
+            "missing, as all pages up to {}: the file ends before them",
+            count - 1
+        );
+        for (len, expect) in [
+            ((count - 3) * 512, vec![said(count - 3, &cut)]),
+            ((count - 1) * 512, vec![said(count - 1, &cut)]),
+            (
+                (count - 3) * 512 + 100,
+                vec![
+                    said(count - 3, "only 100 bytes of the page are there"),
+                    said(count - 3, &cut),
+                ],
+            ),
+        ] {
+            assert_eq!(damaged(&|file| file.truncate(len as usize)), expect);
+        }
+        let page = 3 * 512;
+        // An unknown type; another page's number; the header gone.
+        let told = damaged(&|file| file[page + 25] = 99);
+        assert_eq!(told, [said(3, "page has type 99, which no table has")]);
+        let told = damaged(&|file| file[page + 8] = 77);
+        let kind = file[page + 25];
+        let what = format!("page of type {kind} carries the number 77");
+        assert_eq!(told, [said(3, &what)]);
+        let told = damaged(&|file| file[page..page + 26].fill(0));
+        assert_eq!(told, [said(3, "page of type 0 carries the number 0")]);
+    }
 }
 
 #[test]

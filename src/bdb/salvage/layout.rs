@@ -18,6 +18,12 @@ pub(super) struct Layout {
     pub(super) page_count: u32,
     /// Whether the meta page was not believed.
     pub(super) guessed: bool,
+    /// What the meta page says, if it is believed or at least fits.
+    pub(super) method: Option<AccessMethod>,
+    /// The last page of the file by a meta page that is believed.
+    pub(super) last_page: Option<u32>,
+    /// Bytes behind the last whole page.
+    pub(super) trailing_len: u64,
     /// Where the meta page of a hash file says that buckets are. Not checked.
     pub(super) hash: Option<(Addressing, HashFunction)>,
 }
@@ -63,7 +69,7 @@ pub(super) fn find(session: &Session<'_>, page_size: Option<PageSize>) -> Result
                     order,
                     checksum: raw.has_checksums(),
                 };
-                return layout(session, format, false, hash_hints(raw));
+                return layout(session, format, false, Some(raw));
             }
         }
     }
@@ -79,21 +85,25 @@ pub(super) fn find(session: &Session<'_>, page_size: Option<PageSize>) -> Result
     };
     format.checksum = has_checksums(session, format)?;
     let hints = raw.filter(|raw| raw.identity().order == order);
-    layout(session, format, true, hints.as_ref().and_then(hash_hints))
+    layout(session, format, true, hints.as_ref())
 }
 
 fn layout(
     session: &Session<'_>,
     format: PageFormat,
     guessed: bool,
-    hash: Option<(Addressing, HashFunction)>,
+    raw: Option<&RawMeta<'_>>,
 ) -> Result<Layout> {
-    let page_count = u32::try_from(session.len() / format.size.bytes() as u64);
+    let size = format.size.bytes() as u64;
+    let page_count = u32::try_from(session.len() / size);
     Ok(Layout {
         format,
         page_count: page_count.map_err(|_| Error::corrupt("file has too many pages"))?,
         guessed,
-        hash,
+        method: raw.map(|raw| raw.identity().method),
+        last_page: raw.filter(|_| !guessed).and_then(RawMeta::last_page),
+        trailing_len: session.len() % size,
+        hash: raw.and_then(hash_hints),
     })
 }
 

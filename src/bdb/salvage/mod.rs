@@ -20,10 +20,12 @@ use std::collections::hash_map::{Entry, HashMap};
 use std::rc::Rc;
 
 use crate::bdb::item::OffPage;
+use crate::bdb::meta::AccessMethod;
 use crate::bdb::page::{PageFormat, PageKind, PageSet, Pages};
 use crate::bdb::{PageNo, PageSize, SlotNo, overflow};
 use crate::error::Result;
 use crate::file::store::Store;
+use layout::Layout;
 use place::Places;
 use scan::Found;
 
@@ -65,7 +67,7 @@ pub struct Pair {
     pub deleted: bool,
 }
 
-/// A place that gave nothing.
+/// A place that gave nothing: an item, a page that is not what it should be, or pages that are gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Skipped {
@@ -157,6 +159,7 @@ pub fn salvage(store: &Store, options: Options) -> Result<Salvage> {
         rereads: 4 * u64::from(count),
         pages,
         places,
+        method: layout.method,
         options,
         units: Vec::new(),
         by_key: HashMap::new(),
@@ -168,6 +171,7 @@ pub fn salvage(store: &Store, options: Options) -> Result<Salvage> {
     for number in (1..count).map(PageNo) {
         salvager.page(number)?;
     }
+    salvager.behind_end(&layout);
     let orphans = salvager.orphans()?;
     let mut pairs = Vec::new();
     for unit in salvager.units {
@@ -207,6 +211,7 @@ type Chain = (Rc<[u8]>, Rc<[u8]>);
 struct Salvager<'a> {
     pages: Pages<'a>,
     places: Places,
+    method: Option<AccessMethod>,
     options: Options,
     units: Vec<Unit>,
     by_key: HashMap<Rc<[u8]>, usize>,
@@ -243,6 +248,16 @@ impl Salvager<'_> {
         let deleted = kind == PageKind::Free;
         let holds_pairs = kind.is_hash() || kind == PageKind::BtreeLeaf;
         let stated = page.stated_number()?;
+        let is_implausible = stated != number || matches!(kind, PageKind::Other(_));
+        if is_implausible && !page.is_blank() {
+            let kind = kind.byte();
+            let what = if stated != number {
+                format!("page of type {kind} carries the number {stated}")
+            } else {
+                format!("page has type {kind}, which no table has")
+            };
+            self.skip(number, None, None, what);
+        }
         if kind == PageKind::BtreeInternal && stated == number {
             // Long separators have chains of their own, which are no lost entries.
             for item in scan::separators(&page) {
@@ -253,10 +268,6 @@ impl Salvager<'_> {
             return Ok(());
         }
         if stated != number {
-            if !page.is_blank() {
-                let what = format!("page of type {} carries the number {stated}", kind.byte());
-                self.skip(number, None, None, what);
-            }
             return Ok(());
         }
         if !page.has_right_sum()? {
@@ -264,9 +275,14 @@ impl Salvager<'_> {
             self.skip(number, None, None, what);
         }
         let mut lost = Vec::new();
-        let found = scan::pairs(&page, self.options.deleted, &mut |slot, what| {
-            lost.push((slot, what));
-        });
+        let found = scan::pairs(
+            &page,
+            self.method,
+            self.options.deleted,
+            &mut |slot, what| {
+                lost.push((slot, what));
+            },
+        );
         for (slot, what) in lost {
             self.skip(number, slot, None, what);
         }
@@ -274,6 +290,19 @@ impl Salvager<'_> {
             self.take(number, found)?;
         }
         Ok(())
+    }
+
+    /// Says what is missing at the end of the file.
+    fn behind_end(&mut self, layout: &Layout) {
+        let end = PageNo(layout.page_count);
+        if layout.trailing_len > 0 {
+            let what = format!("only {} bytes of the page are there", layout.trailing_len);
+            self.skip(end, None, None, what);
+        }
+        if let Some(last) = layout.last_page.filter(|&last| last >= layout.page_count) {
+            let what = format!("missing, as all pages up to {last}: the file ends before them");
+            self.skip(end, None, None, what);
+        }
     }
 
     /// Takes what was found at a place, unless the key is there already and this is a worse place.

@@ -1,10 +1,12 @@
 //! The pairs of one page, as many as are well-formed.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::bdb::PageNo;
 use crate::bdb::duplicate::{self, Walk};
 use crate::bdb::item::{HashItem, InternalItem, LeafItem, OffPage, TREE_ALIGNMENT, TreeKey};
+use crate::bdb::meta::AccessMethod;
 use crate::bdb::page::{Page, PageKind, PageSet, Pages};
 use crate::error::Result;
 
@@ -31,11 +33,17 @@ pub(super) enum Value {
 
 type Lost<'l> = dyn FnMut(Option<u16>, String) + 'l;
 
-/// The pairs of a page that holds or held pairs; what gives none is told to `lost`.
-pub(super) fn pairs(page: &Page<'_>, deleted: bool, lost: &mut Lost<'_>) -> Vec<Found> {
+/// The pairs of a page that holds or held pairs, of a file of this method; what gives none is told
+/// to `lost`.
+pub(super) fn pairs(
+    page: &Page<'_>,
+    method: Option<AccessMethod>,
+    deleted: bool,
+    lost: &mut Lost<'_>,
+) -> Vec<Found> {
     match page.kind() {
-        PageKind::BtreeLeaf => leaf_pairs(page, stated_count(page, lost), deleted, false, lost),
-        PageKind::Free => deleted_pairs(page),
+        PageKind::BtreeLeaf => leaf_pairs(page, stated_count(page, lost), deleted, lost),
+        PageKind::Free => deleted_pairs(page, method),
         _ => hash_pairs(page, stated_count(page, lost), lost),
     }
 }
@@ -120,13 +128,7 @@ fn hash_pairs(page: &Page<'_>, count: usize, lost: &mut Lost<'_>) -> Vec<Found> 
     found
 }
 
-fn leaf_pairs(
-    page: &Page<'_>,
-    count: usize,
-    deleted: bool,
-    all_deleted: bool,
-    lost: &mut Lost<'_>,
-) -> Vec<Found> {
+fn leaf_pairs(page: &Page<'_>, count: usize, deleted: bool, lost: &mut Lost<'_>) -> Vec<Found> {
     let order = page.format().order;
     let lowest = page.format().header_len() + 2 * count;
     if !count.is_multiple_of(2) {
@@ -165,7 +167,6 @@ fn leaf_pairs(
         if is_deleted && !deleted {
             continue;
         }
-        let is_deleted = is_deleted || all_deleted;
         let is_again = last_key == Some((offset(page, slot), is_deleted));
         let key_len = if is_again { 0 } else { len_of(&key) };
         let Some(rest) = left.checked_sub(key_len + len_of(&value)) else {
@@ -203,13 +204,31 @@ fn leaf_pairs(
     found
 }
 
-/// What a free page held. Berkeley DB sets its count of entries to 0 and leaves the rest, so the
-/// index is as long as it makes sense.
-fn deleted_pairs(page: &Page<'_>) -> Vec<Found> {
-    let size = page.format().size.bytes();
+/// What a free page held. Berkeley DB sets its count of entries to 0 and leaves the rest, or what
+/// the last deletions left of it, so the index is as long as it makes sense.
+fn deleted_pairs(page: &Page<'_>, method: Option<AccessMethod>) -> Vec<Found> {
+    let mut found = match method {
+        Some(AccessMethod::Hash) => deleted_hash_pairs(page),
+        Some(AccessMethod::Btree) => deleted_leaf_pairs(page),
+        None => {
+            let found = deleted_leaf_pairs(page);
+            if found.is_empty() {
+                deleted_hash_pairs(page)
+            } else {
+                found
+            }
+        }
+    };
+    for pair in &mut found {
+        pair.deleted = true;
+    }
+    found
+}
+
+fn deleted_hash_pairs(page: &Page<'_>) -> Vec<Found> {
     let header_len = page.format().header_len();
     let mut count = 0;
-    let mut end = size;
+    let mut end = page.format().size.bytes();
     loop {
         let start = offset(page, count);
         if start >= end || start < header_len + 2 * (count + 1) {
@@ -218,24 +237,68 @@ fn deleted_pairs(page: &Page<'_>) -> Vec<Found> {
         end = start;
         count += 1;
     }
-    let mut ignore = |_: Option<u16>, _: String| {};
-    let mut found = hash_pairs(page, count - count % 2, &mut ignore);
-    if found.is_empty() {
-        // Items of leaves lie in any order.
-        let mut count = 0;
-        let mut lowest = size;
-        while header_len + 2 * (count + 1) <= lowest {
-            let start = offset(page, count);
-            if start == 0 || !start.is_multiple_of(TREE_ALIGNMENT) || start >= size {
-                break;
-            }
-            lowest = lowest.min(start);
-            count += 1;
+    hash_pairs(page, count - count % 2, &mut |_, _| {})
+}
+
+/// Every deletion moves items, and the index entries of those that are left: an old entry can point
+/// at the item of another pair, or into one, and an item can lie below its own copy. So a pair
+/// counts only if its value lies right below its key, as both were put there, is no copy of it, and
+/// if it stands behind a pair with a lesser key. Of hundreds a few are wrong all the same.
+fn deleted_leaf_pairs(page: &Page<'_>) -> Vec<Found> {
+    let header_len = page.format().header_len();
+    let order = page.format().order;
+    let size = page.format().size.bytes();
+    let item = |slot: usize| {
+        let start = offset(page, slot);
+        if start < header_len + 2 * (slot + 1) || !start.is_multiple_of(TREE_ALIGNMENT) {
+            return None;
         }
-        found = leaf_pairs(page, count - count % 2, true, true, &mut ignore);
-    }
-    for pair in &mut found {
-        pair.deleted = true;
+        let (item, _) = LeafItem::parse(page.bytes().get(start..)?, order).ok()?;
+        Some((start, start + item.stored_len(), item))
+    };
+    let mut found: Vec<Found> = Vec::new();
+    // Where items of pairs that count lie.
+    let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
+    let slots = (size - header_len) / 2;
+    for slot in (0..slots.saturating_sub(1)).step_by(2) {
+        let (Some((start, end, key)), Some((value_start, value_end, value))) =
+            (item(slot), item(slot + 1))
+        else {
+            continue;
+        };
+        let before = taken.range(..end).next_back();
+        let is_free = before.is_none_or(|(_, &taken_end)| taken_end <= value_start);
+        if value_end != start || key == value || !is_free {
+            continue;
+        }
+        let key = match key {
+            LeafItem::OnPage(bytes) => Key::Bytes(bytes.to_vec()),
+            LeafItem::OffPage(item) => Key::OffPage(item),
+            LeafItem::OffPageDuplicates(_) => continue,
+        };
+        if let (
+            Some(Found {
+                key: Key::Bytes(last),
+                ..
+            }),
+            Key::Bytes(key),
+        ) = (found.last(), &key)
+            && last >= key
+        {
+            continue;
+        }
+        let value = match value {
+            LeafItem::OnPage(bytes) => Value::Bytes(bytes.to_vec()),
+            LeafItem::OffPage(item) => Value::OffPage(item),
+            LeafItem::OffPageDuplicates(root) => Value::Tree(root),
+        };
+        taken.insert(value_start, end);
+        found.push(Found {
+            slot: u16::try_from(slot).unwrap_or(u16::MAX),
+            key,
+            values: vec![value],
+            deleted: true,
+        });
     }
     found
 }

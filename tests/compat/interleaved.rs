@@ -1,6 +1,8 @@
 //! Both programs change one table in turn.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use rpostmap::bdb::PageSize;
 use rpostmap::bdb::btree::BtreeBuilder;
@@ -144,6 +146,72 @@ fn ten_thousand_changes_by_both_programs_in_turn_leave_what_a_map_holds() {
             if round % 10 == 9 {
                 let listed = original(&dir, "postmap").args(["-s", &table]).ok();
                 assert!(listed.sorted_lines() == expect, "{case}: the original does");
+            }
+        }
+    }
+}
+
+/// `count` entries from number `from` on.
+fn numbered(from: u32, count: u32, value: &str) -> Model {
+    (from..from + count)
+        .map(|at| (format!("user{at:06}@example.com"), format!("{value}{at}/")))
+        .collect()
+}
+
+fn text(model: &Model) -> String {
+    let lines = model.iter().map(|(key, value)| format!("{key}\t{value}\n"));
+    lines.collect()
+}
+
+/// Few changes are made in place, many by a new file that takes the table's name; the same entries
+/// are there either way, and the original goes on with what it finds.
+#[test]
+fn few_changes_stay_in_place_and_many_replace_the_table() {
+    if !have(&["postmap", "db5.3_verify"]) {
+        return;
+    }
+    for table_type in ["hash", "btree"] {
+        let dir = TestDir::new("paths");
+        let table = format!("{table_type}:t");
+        let mut model = numbered(0, 5_000, "mailbox");
+        dir.write("t", text(&model));
+        dir.ours("rpostmap").args([&table]).ok();
+        let inode = || fs::metadata(dir.file("t.db")).expect("t.db").ino();
+        for (words, first, count, stays) in [
+            (&["-i"][..], 5_000, 200, true),
+            (&["-i"], 10_000, 4_000, false),
+            (&["-i"], 20_000, 10, true),
+            (&["-d", "-"], 0, 100, true),
+            (&["-d", "-"], 100, 4_800, false),
+            (&["-ir"], 10_000, 50, true),
+            (&["-ir"], 10_000, 3_000, false),
+        ] {
+            let case = format!("{table_type}: {words:?} {count} from {first}");
+            let before = inode();
+            let mut changed = numbered(first, count, "changed");
+            let input = if words == ["-d", "-"] {
+                model.retain(|key, _| !changed.contains_key(key));
+                changed.keys().map(|key| format!("{key}\n")).collect()
+            } else {
+                let input = text(&changed);
+                model.append(&mut changed);
+                input
+            };
+            let run = dir.ours("rpostmap").args(words).args([&table]);
+            run.stdin(input).ok();
+            assert_eq!(inode() == before, stays, "{case}");
+            assert_clean(&dir, "t.db");
+            // The original goes on with it.
+            let (key, value) = (format!("step{first}{count}"), "original".to_string());
+            let run = original(&dir, "postmap").args(["-i", &table]);
+            run.stdin(format!("{key} {value}\n")).ok();
+            model.insert(key, value);
+            assert_clean(&dir, "t.db");
+            let expect = text(&model);
+            for program in [dir.ours("rpostmap"), original(&dir, "postmap")] {
+                let listed = program.args(["-s", &table]).ok();
+                let same = listed.sorted_lines() == sorted_lines(expect.as_bytes());
+                assert!(same, "{case}");
             }
         }
     }

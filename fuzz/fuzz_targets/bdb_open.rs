@@ -7,6 +7,12 @@
 
 use libfuzzer_sys::fuzz_target;
 
+/// As in the tests.
+#[path = "../../tests/common"]
+mod common {
+    #[allow(dead_code, reason = "the laws build no files")]
+    pub(crate) mod updater;
+}
 mod fitted;
 #[expect(dead_code, reason = "updating has a target of its own")]
 #[path = "../../tests/it/laws.rs"]

@@ -1,25 +1,32 @@
-//! Any sequence of changes to a hash file, next to a map; the file after every single write; and
+//! Any sequence of changes to a hash or btree file, next to a map; the file after every single write; and
 //! updates that begin where another one was interrupted.
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
+use rpostmap::bdb::btree::BtreeUpdater;
 use rpostmap::bdb::hash::HashUpdater;
 use rpostmap::bdb::verify::verify;
 use rpostmap::bdb::{OnExisting, PageSize};
 use rpostmap::file::store::Store;
 use rpostmap::wire::ByteOrder;
 
-#[path = "../../tests/common/updating.rs"]
-mod updating;
+/// As in the tests.
+#[path = "../../tests/common"]
+mod common {
+    pub(crate) mod updater;
+    pub(crate) mod updating;
+}
 
-use updating::{Model, Op, Recorder, apply, assert_holds, assert_nothing_lost, build};
+use common::updater::Updater;
+use common::updating::{Model, Op, Recorder, apply, assert_holds, assert_nothing_lost, build};
 
 /// More would only make runs slow.
 const OPS_MAX: usize = 100;
 
 #[derive(Debug)]
 struct Input {
+    is_btree: bool,
     page_size: PageSize,
     order: ByteOrder,
     /// How many numbered entries there are at first.
@@ -32,6 +39,7 @@ struct Input {
 
 impl Arbitrary<'_> for Input {
     fn arbitrary(bytes: &mut Unstructured<'_>) -> Result<Input> {
+        let is_btree = bytes.arbitrary()?;
         let page_size = *bytes.choose(&[512, 512, 512, 1024, 4096])?;
         let order = *bytes.choose(&[ByteOrder::Little, ByteOrder::Big])?;
         let start = bytes.int_in_range(0..=120)?;
@@ -47,6 +55,7 @@ impl Arbitrary<'_> for Input {
             }
         }
         Ok(Input {
+            is_btree,
             page_size: PageSize::new(page_size).expect("a page size"),
             order,
             start,
@@ -90,8 +99,8 @@ fn numbered(number: u16) -> Vec<u8> {
 }
 
 /// That an update that was interrupted can be done again, or is refused with a reason.
-fn assert_goes_on(state: &[u8], before: &Model, after: &Model) {
-    let mut update = match HashUpdater::new(Store::from_bytes(state)) {
+fn assert_goes_on<U: Updater>(state: &[u8], before: &Model, after: &Model) {
+    let mut update = match U::open(Store::from_bytes(state)) {
         Ok(update) => update,
         Err(error) => {
             let said = error.to_string();
@@ -107,30 +116,35 @@ fn assert_goes_on(state: &[u8], before: &Model, after: &Model) {
     }
     let mut file = state.to_vec();
     update.commit(&mut file).unwrap();
-    assert_holds(&file, after);
+    assert_holds::<U>(&file, after);
 }
 
-fuzz_target!(|input: Input| {
+fn run<U: Updater>(input: &Input) {
     let start = (0..input.start).map(|i| (numbered(i), vec![b's'; usize::from(i) % 23]));
     let mut model: Model = start.collect();
-    let mut file = build(&model, input.page_size, input.order);
+    let mut file = build::<U>(&model, input.page_size, input.order);
     for batch in &input.batches {
         let before = model.clone();
-        let mut update = HashUpdater::new(Store::from_bytes(file.clone())).unwrap();
+        let mut update = U::open(Store::from_bytes(file.clone())).unwrap();
         for op in batch {
             apply(op, &mut update, &mut model);
         }
         let mut recorder = Recorder::new(file);
         update.commit(&mut recorder).unwrap();
         for (at, state) in recorder.states.iter().enumerate() {
-            assert_nothing_lost(state, &before, &model, at);
+            assert_nothing_lost::<U>(state, &before, &model, at);
         }
         if let Some(state) = recorder.states.get(usize::from(input.interrupted)) {
-            assert_goes_on(state, &before, &model);
+            assert_goes_on::<U>(state, &before, &model);
         }
         file = recorder.file;
-        assert_holds(&file, &model);
+        assert_holds::<U>(&file, &model);
         let report = verify(&Store::from_bytes(&*file)).unwrap();
         assert!(report.is_clean(), "{:?}", report.defects);
     }
+}
+
+fuzz_target!(|input: Input| match input.is_btree {
+    true => run::<BtreeUpdater>(&input),
+    false => run::<HashUpdater>(&input),
 });

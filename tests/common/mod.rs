@@ -8,6 +8,7 @@
 //! if its file is called `rpostmap`.
 
 pub(crate) mod raw;
+pub(crate) mod updater;
 pub(crate) mod updating;
 
 use std::ffi::{OsStr, OsString};

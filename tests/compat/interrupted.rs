@@ -167,7 +167,7 @@ fn the_original_finds_every_old_key_after_each_write_of_an_update() {
                     before,
                     update: ops,
                 } = scenario;
-                let file = build(&before, page_size, order);
+                let file = build::<HashUpdater>(&before, page_size, order);
                 let mut update = HashUpdater::new(Store::from_bytes(file.clone())).expect("open");
                 let mut after = before.clone();
                 for op in &ops {
@@ -187,7 +187,7 @@ fn the_original_finds_every_old_key_after_each_write_of_an_update() {
                 assert_clean(&dir, "t.db");
                 let found = answers(original(&dir, "postmap"), after.keys());
                 assert!(found.stdout == source(&after), "{name}, {size}, {order:?}");
-                assert_holds(&recorder.file, &after);
+                assert_holds::<HashUpdater>(&recorder.file, &after);
             }
         }
     }

@@ -40,7 +40,7 @@ fn stored(range: std::ops::Range<usize>) -> Model {
 }
 
 fn hash_file(model: &Model, page_size: u32, order: ByteOrder) -> Raw {
-    Raw::new(build(
+    Raw::new(build::<HashUpdater>(
         model,
         PageSize::new(page_size).expect("a page size"),
         order,
@@ -238,7 +238,7 @@ fn trap_03_wrong_item_offsets_pass_the_originals_verifier_and_not_ours() {
                 assert_clean(&dir, "t.db");
                 assert_eq!(rules(&wrong_offset), ["P4"]);
                 // Reading does not need it, and updates refuse it.
-                assert_holds(&wrong_offset.bytes, &stored(0..20));
+                assert_holds::<HashUpdater>(&wrong_offset.bytes, &stored(0..20));
                 let mut update =
                     HashUpdater::new(Store::from_bytes(wrong_offset.bytes)).expect("open");
                 let refused = (0..20).any(|i| {
@@ -553,7 +553,7 @@ fn trap_18_the_original_accepts_the_checksums_we_write() {
         assert_clean(&dir, "t.db");
         let mut all = stored(0..500);
         all.insert(vec![b'k'; 300], vec![b'v'; 3000]);
-        assert_holds(&raw(&dir).bytes, &all);
+        assert_holds::<HashUpdater>(&raw(&dir).bytes, &all);
     }
 }
 

@@ -1,67 +1,22 @@
 //! In-place updates of btree files against a model, and stopped after every single write.
 
 use proptest::prelude::*;
-use rpostmap::bdb::btree::{BtreeBuilder, BtreeReader, BtreeUpdater};
-use rpostmap::bdb::{OnExisting, PageSize, Put};
-use rpostmap::entries::Entries;
+use rpostmap::bdb::btree::{BtreeReader, BtreeUpdater};
+use rpostmap::bdb::{OnExisting, PageSize};
 use rpostmap::error::ErrorKind;
 use rpostmap::file::store::Store;
 use rpostmap::wire::ByteOrder;
 
 use crate::btree::{is_structure, sample};
 use crate::common::is_ci;
-use crate::common::updating::{Model, Op, Recorder};
+use crate::common::updating::{
+    Model, Op, Recorder, apply, assert_holds, assert_nothing_lost, build,
+};
 use crate::fixtures;
 use crate::updates::{key, op, order, page_size, value};
 
-fn build(model: &Model, page_size: PageSize, order: ByteOrder) -> Vec<u8> {
-    let mut entries = Entries::new();
-    for (key, value) in model {
-        entries.insert(key, value).unwrap();
-    }
-    let mut file = Vec::new();
-    BtreeBuilder::new()
-        .page_size(page_size)
-        .byte_order(order)
-        .build(&entries, &mut file)
-        .unwrap();
-    file
-}
-
 fn updater(file: &[u8]) -> BtreeUpdater {
     BtreeUpdater::new(Store::from_bytes(file)).unwrap()
-}
-
-fn apply(op: &Op, update: &mut BtreeUpdater, model: &mut Model) {
-    match op {
-        Op::Put(key, value) => {
-            let put = update.put(key, value, OnExisting::Keep).unwrap();
-            let there = model.contains_key(key);
-            assert_eq!(put, if there { Put::Kept } else { Put::Inserted });
-            model.entry(key.clone()).or_insert_with(|| value.clone());
-        }
-        Op::Replace(key, value) => {
-            let put = update.put(key, value, OnExisting::Replace).unwrap();
-            let there = model.insert(key.clone(), value.clone()).is_some();
-            assert_eq!(put, if there { Put::Replaced } else { Put::Inserted });
-        }
-        Op::Delete(key) => {
-            assert_eq!(update.delete(key).unwrap(), model.remove(key).is_some());
-        }
-        Op::Reopen => {}
-    }
-}
-
-/// That the file holds exactly what the model does, in order.
-#[track_caller]
-fn assert_holds(file: &[u8], model: &Model) {
-    let reader = BtreeReader::new(Store::from_bytes(file)).unwrap();
-    assert_eq!(list(&reader), model.clone().into_iter().collect::<Vec<_>>());
-    for (key, value) in model {
-        assert_eq!(reader.get(key).unwrap().as_deref(), Some(&value[..]));
-        let absent = [key, &b"~"[..]].concat();
-        assert_eq!(reader.get(&absent).unwrap(), None);
-    }
 }
 
 #[track_caller]
@@ -70,39 +25,6 @@ fn list(reader: &BtreeReader) -> Vec<(Vec<u8>, Vec<u8>)> {
     pairs
         .map(|(key, value)| (key.into_owned(), value.into_owned()))
         .collect()
-}
-
-/// That a file between two states has every key of the first, with one of the two values; what
-/// the update deletes may be there or not.
-#[track_caller]
-fn assert_nothing_lost(state: &[u8], before: &Model, after: &Model, at: usize) {
-    let reader = BtreeReader::new(Store::from_bytes(state)).unwrap();
-    for (key, old) in before {
-        match (reader.get(key), after.get(key)) {
-            (Ok(None), None) => {}
-            (Ok(Some(found)), _) if found == &old[..] => {}
-            (Ok(Some(found)), Some(new)) if found == &new[..] => {}
-            (found, _) => panic!("after write {at}: {} gives {found:?}", key.escape_ascii()),
-        }
-    }
-    let mut listed = Model::new();
-    for pair in reader.iter().unwrap() {
-        let (key, value) = pair.unwrap_or_else(|error| panic!("after write {at}: {error}"));
-        let shown = key.escape_ascii().to_string();
-        let known = [before, after]
-            .iter()
-            .any(|model| model.get(&*key).is_some_and(|known| *known == *value));
-        assert!(known, "after write {at}: {shown} lists a wrong value");
-        let twice = listed.insert(key.into_owned(), value.into_owned());
-        assert_eq!(twice, None, "after write {at}: {shown} is listed twice");
-    }
-    for key in before.keys().filter(|key| after.contains_key(*key)) {
-        let shown = key.escape_ascii();
-        assert!(
-            listed.contains_key(key),
-            "after write {at}: {shown} is not listed"
-        );
-    }
 }
 
 proptest! {
@@ -116,7 +38,7 @@ proptest! {
         ops in prop::collection::vec(op(), 1..250),
     ) {
         let mut model = start;
-        let mut file = build(&model, page_size, order);
+        let mut file = build::<BtreeUpdater>(&model, page_size, order);
         for batch in ops.split(|op| matches!(op, Op::Reopen)) {
             let mut update = updater(&file);
             for op in batch {
@@ -126,7 +48,7 @@ proptest! {
                 }
             }
             update.commit(&mut file).unwrap();
-            assert_holds(&file, &model);
+            assert_holds::<BtreeUpdater>(&file, &model);
         }
     }
 
@@ -138,7 +60,7 @@ proptest! {
         batches in prop::collection::vec(prop::collection::vec(op(), 1..60), 1..4),
     ) {
         let mut model = start;
-        let mut file = build(&model, page_size, order);
+        let mut file = build::<BtreeUpdater>(&model, page_size, order);
         for batch in batches {
             let before = model.clone();
             let mut update = updater(&file);
@@ -148,7 +70,7 @@ proptest! {
             let mut recorder = Recorder { file, states: Vec::new() };
             update.commit(&mut recorder).unwrap();
             for (at, state) in recorder.states.iter().enumerate() {
-                assert_nothing_lost(state, &before, &model, at);
+                assert_nothing_lost::<BtreeUpdater>(state, &before, &model, at);
             }
             // What an interruption left can be updated.
             for state in recorder.states.iter().step_by(7) {
@@ -172,7 +94,7 @@ proptest! {
                 }
             }
             file = recorder.file;
-            assert_holds(&file, &model);
+            assert_holds::<BtreeUpdater>(&file, &model);
         }
     }
 }
@@ -181,7 +103,7 @@ proptest! {
 fn a_table_can_grow_from_nothing_and_be_emptied_again() {
     let size = PageSize::new(512).unwrap();
     for descending in [false, true] {
-        let mut file = build(&Model::new(), size, ByteOrder::Little);
+        let mut file = build::<BtreeUpdater>(&Model::new(), size, ByteOrder::Little);
         let mut model = Model::new();
         let mut keys: Vec<String> = (0..2_000).map(|i| format!("key{i:05}")).collect();
         if descending {
@@ -197,7 +119,7 @@ fn a_table_can_grow_from_nothing_and_be_emptied_again() {
                 );
             }
             update.commit(&mut file).unwrap();
-            assert_holds(&file, &model);
+            assert_holds::<BtreeUpdater>(&file, &model);
         }
         let full = file.len();
         for batch in keys.chunks(700) {
@@ -206,7 +128,7 @@ fn a_table_can_grow_from_nothing_and_be_emptied_again() {
                 apply(&Op::Delete(key.clone().into()), &mut update, &mut model);
             }
             update.commit(&mut file).unwrap();
-            assert_holds(&file, &model);
+            assert_holds::<BtreeUpdater>(&file, &model);
         }
         assert!(file.len() <= full);
         // The pages are used again.
@@ -260,7 +182,7 @@ fn real_files_are_updated_or_refused_by_version() {
             apply(&op, &mut update, &mut model);
         }
         update.commit(&mut file).unwrap();
-        assert_holds(&file, &model);
+        assert_holds::<BtreeUpdater>(&file, &model);
     }
 }
 
@@ -326,7 +248,7 @@ fn an_interrupted_update_of_a_high_tree_loses_no_key() {
     let mut model: Model = (0..900)
         .map(|i| (name(i * 10), vec![b'v'; i % 50]))
         .collect();
-    let mut file = build(&model, size, ByteOrder::Little);
+    let mut file = build::<BtreeUpdater>(&model, size, ByteOrder::Little);
     for round in 0..12 {
         let before = model.clone();
         let mut update = updater(&file);
@@ -346,9 +268,9 @@ fn an_interrupted_update_of_a_high_tree_loses_no_key() {
         };
         update.commit(&mut recorder).unwrap();
         for (at, state) in recorder.states.iter().enumerate().step_by(3) {
-            assert_nothing_lost(state, &before, &model, at);
+            assert_nothing_lost::<BtreeUpdater>(state, &before, &model, at);
         }
         file = recorder.file;
-        assert_holds(&file, &model);
+        assert_holds::<BtreeUpdater>(&file, &model);
     }
 }

@@ -4,10 +4,13 @@
 
 use std::collections::BTreeMap;
 
+use rpostmap::bdb::btree::BtreeUpdater;
 use rpostmap::bdb::hash::{HashReader, HashUpdater};
 use rpostmap::bdb::verify::verify;
 use rpostmap::bdb::{OnExisting, Put};
 use rpostmap::file::store::Store;
+
+use crate::common::updater::{Reader, Updater};
 
 /// How many keys are looked up: a lookup may read the whole file.
 const LOOKUP_MAX: usize = 64;
@@ -62,25 +65,35 @@ pub(crate) fn any_bytes_as_hash_file(bytes: &[u8]) {
 /// Keys with all their values.
 type Listed = BTreeMap<Vec<u8>, Vec<Vec<u8>>>;
 
-/// Changes a copy of `bytes` as a hash file; which changes, the bits of `choice` say. Laws:
+/// [`any_bytes_updated`] for a hash file.
+pub(crate) fn any_bytes_updated_as_hash_file(bytes: &[u8], choice: u8) {
+    any_bytes_updated::<HashUpdater>(bytes, choice);
+}
+
+/// [`any_bytes_updated`] for a btree file.
+pub(crate) fn any_bytes_updated_as_btree_file(bytes: &[u8], choice: u8) {
+    any_bytes_updated::<BtreeUpdater>(bytes, choice);
+}
+
+/// Changes a copy of `bytes` as a hash or btree file; which changes, the bits of `choice` say. Laws:
 ///
 /// * nothing panics, and the file grows by no more than the changes need;
 /// * when the file listed well before, and the update goes well, then it lists well afterwards, and
 ///   exactly what was changed is different; lookups agree;
 /// * when a verification found no error before, it finds none afterwards.
-pub(crate) fn any_bytes_updated_as_hash_file(bytes: &[u8], choice: u8) {
+fn any_bytes_updated<U: Updater>(bytes: &[u8], choice: u8) {
     let mut file = bytes.to_vec();
     for round in 0..1 + u32::from(choice >> 7) {
-        let Some(mut listed) = list_hash_file(&file) else {
+        let Some(mut listed) = list::<U::Reader>(&file) else {
             // There is no saying what it holds. It must not panic or grow without bounds.
-            if let Some(mut update) = open_update(&file) {
+            if let Some(mut update) = open::<U>(&file) {
                 let mut unknown = Listed::new();
                 let changed = change(&mut update, &mut unknown, choice, round, false);
                 finish(update, changed, &mut file);
             }
             return;
         };
-        let Some(mut update) = open_update(&file) else {
+        let Some(mut update) = open::<U>(&file) else {
             return;
         };
         let was_clean = is_clean(&file);
@@ -88,10 +101,10 @@ pub(crate) fn any_bytes_updated_as_hash_file(bytes: &[u8], choice: u8) {
         if !finish(update, changed, &mut file) {
             return;
         }
-        let now = list_hash_file(&file).expect("lists well after the update as before");
+        let now = list::<U::Reader>(&file).expect("lists well after the update as before");
         assert!(now == listed, "the update changed something else");
         assert!(!was_clean || is_clean(&file), "the update left a defect");
-        let reader = HashReader::new(Store::from_bytes(&*file)).expect("it was just listed");
+        let reader = U::Reader::open(Store::from_bytes(&*file)).expect("it was just listed");
         for (key, values) in listed.iter().take(LOOKUP_MAX) {
             let found = reader.get(key).expect("no damage before, none now");
             let found = found.expect("what is listed is found");
@@ -104,15 +117,15 @@ fn is_clean(file: &[u8]) -> bool {
     verify(&Store::from_bytes(file)).is_ok_and(|report| report.is_clean())
 }
 
-fn open_update(file: &[u8]) -> Option<HashUpdater> {
-    HashUpdater::new(Store::from_bytes(file)).ok()
+fn open<U: Updater>(file: &[u8]) -> Option<U> {
+    U::open(Store::from_bytes(file)).ok()
 }
 
 /// All a file holds; `None` when it is damaged.
-fn list_hash_file(file: &[u8]) -> Option<Listed> {
-    let reader = HashReader::new(Store::from_bytes(file)).ok()?;
+fn list<R: Reader>(file: &[u8]) -> Option<Listed> {
+    let reader = R::open(Store::from_bytes(file)).ok()?;
     let mut listed = Listed::new();
-    for pair in reader.iter().ok()? {
+    for pair in reader.pairs().ok()? {
         let (key, value) = pair.ok()?;
         listed
             .entry(key.into_owned())
@@ -124,9 +137,9 @@ fn list_hash_file(file: &[u8]) -> Option<Listed> {
 }
 
 /// Writes the update if all its changes went well; `false` when that was not so.
-fn finish(update: HashUpdater, changed: rpostmap::Result<()>, file: &mut Vec<u8>) -> bool {
+fn finish<U: Updater>(update: U, changed: rpostmap::Result<()>, file: &mut Vec<u8>) -> bool {
     let before = file.len();
-    let page_len = update.old().meta().format.size.bytes();
+    let page_len = update.page_len();
     let done = changed.and_then(|()| update.commit(file)).is_ok();
     assert!(
         file.len() <= 2 * before + 1024 * page_len,
@@ -137,8 +150,8 @@ fn finish(update: HashUpdater, changed: rpostmap::Result<()>, file: &mut Vec<u8>
 }
 
 /// Applies the changes of `choice` to both; `strict` when `model` is what the file holds.
-fn change(
-    update: &mut HashUpdater,
+fn change<U: Updater>(
+    update: &mut U,
     model: &mut Listed,
     choice: u8,
     round: u32,

@@ -18,6 +18,7 @@ fn what_was_found_once_stays_fixed() {
         laws::any_bytes_as_hash_file(&bytes);
         for changes in 0..=u8::MAX {
             laws::any_bytes_updated_as_hash_file(&bytes, changes);
+            laws::any_bytes_updated_as_btree_file(&bytes, changes);
         }
         count += 1;
     }

@@ -22,7 +22,11 @@ use crate::fixtures::{self, HASH_FIXTURES};
 const ORDERS: [ByteOrder; 2] = [ByteOrder::Little, ByteOrder::Big];
 
 fn hash_file(model: &Model, page_size: u32, order: ByteOrder) -> Raw {
-    Raw::new(build(model, PageSize::new(page_size).unwrap(), order))
+    Raw::new(build::<HashUpdater>(
+        model,
+        PageSize::new(page_size).unwrap(),
+        order,
+    ))
 }
 
 fn btree_file(model: &Model, page_size: u32) -> Raw {
@@ -184,15 +188,15 @@ fn trap_05_items_of_an_empty_page_of_64_kib_begin_at_0() {
         for (file, page) in [(&empty, 1), (&empty, 2), (&tree, 1)] {
             assert_eq!((file.entries(page), file.items_offset(page)), (0, 0));
         }
-        assert_holds(&empty.bytes, &Model::new());
+        assert_holds::<HashUpdater>(&empty.bytes, &Model::new());
         assert_btree_holds(&tree, &Model::new());
         // Both buckets filled and emptied again.
         let full = update(&empty, &numbered(0..20), &[]);
-        assert_holds(&full.bytes, &numbered(0..20));
+        assert_holds::<HashUpdater>(&full.bytes, &numbered(0..20));
         let keys: Vec<Vec<u8>> = numbered(0..20).into_keys().collect();
         let emptied = update(&full, &Model::new(), &keys);
         assert_eq!(emptied.items_offset(1), 0);
-        assert_holds(&emptied.bytes, &Model::new());
+        assert_holds::<HashUpdater>(&emptied.bytes, &Model::new());
     }
     // In smaller pages it is the page size.
     assert_eq!(
@@ -219,10 +223,10 @@ fn trap_06_pages_of_buckets_may_be_all_zero_but_the_last_must_exist() {
         }
         let mut rest = model.clone();
         rest.retain(|key, _| !doomed.contains(key));
-        assert_holds(&blank.bytes, &rest);
+        assert_holds::<HashUpdater>(&blank.bytes, &rest);
         let mut again = model.clone();
         again.retain(|key, _| doomed.contains(key));
-        assert_holds(&update(&blank, &again, &[]).bytes, &model);
+        assert_holds::<HashUpdater>(&update(&blank, &again, &[]).bytes, &model);
 
         // A doubling writes one page of the new group, the last.
         let grown = grow(&file, &model);
@@ -249,7 +253,7 @@ fn grow(file: &Raw, model: &Model) -> Raw {
     for i in start.. {
         grown = update(&grown, &numbered(i..i + 1), &[]);
         if grown.meta(MAX_BUCKET) != file.meta(MAX_BUCKET) {
-            assert_holds(&grown.bytes, &numbered(0..i + 1));
+            assert_holds::<HashUpdater>(&grown.bytes, &numbered(0..i + 1));
             break;
         }
     }
@@ -400,10 +404,10 @@ fn trap_11_the_element_counter_is_never_trusted() {
         for (count, after) in [(0, 1), (50 + 4096, 51 + 4096), (1 << 31, 1 << 31)] {
             let mut file = built.clone();
             file.set_meta(ELEMENT_COUNT, count);
-            assert_holds(&file.bytes, &model);
+            assert_holds::<HashUpdater>(&file.bytes, &model);
             let file = update(&file, &numbered(50..51), &[]);
             assert_eq!(file.meta(ELEMENT_COUNT), after);
-            assert_holds(&file.bytes, &numbered(0..51));
+            assert_holds::<HashUpdater>(&file.bytes, &numbered(0..51));
         }
     }
 }
@@ -434,13 +438,13 @@ fn trap_12_garbage_in_unused_bytes_means_nothing_and_is_not_passed_on() {
         }
         file.page_mut(0)[512 - 20 - 16..512 - 20].fill(b'!');
         assert!(file.contains(b"!!!"));
-        assert_holds(&file.bytes, &model);
+        assert_holds::<HashUpdater>(&file.bytes, &model);
 
         // What an update writes is clean.
         let mut changed = model.clone();
         changed.values_mut().for_each(|value| value.push(b'.'));
         let updated = update(&file, &changed, &[]);
-        assert_holds(&updated.bytes, &changed);
+        assert_holds::<HashUpdater>(&updated.bytes, &changed);
         for page in updated.pages_of(&[HASH_SORTED]) {
             let gap = updated.gap(page);
             assert!(
@@ -547,7 +551,7 @@ fn trap_18_checksums_move_what_follows_the_header_and_are_kept_up() {
     assert_eq!(file.header_len, 32);
     assert_sums(&file);
     let model = real_pairs();
-    assert_holds(&file.bytes, &model);
+    assert_holds::<HashUpdater>(&file.bytes, &model);
 
     let mut after = model.clone();
     let deletes: Vec<Vec<u8>> = model.keys().step_by(7).cloned().collect();
@@ -561,7 +565,7 @@ fn trap_18_checksums_move_what_follows_the_header_and_are_kept_up() {
         "nothing was split"
     );
     assert_sums(&updated);
-    assert_holds(&updated.bytes, &after);
+    assert_holds::<HashUpdater>(&updated.bytes, &after);
 
     // A wrong sum is an error, on the meta page and on any other.
     for at in [200, 4096 + 3000] {
@@ -603,7 +607,7 @@ fn trap_20_our_free_pages_keep_nothing_of_what_was_deleted() {
         let file = hash_file(&model, 512, order);
         let deletes: Vec<Vec<u8>> = (0..40).flat_map(|i| [secret(i), chain(i)]).collect();
         let after = update(&file, &Model::new(), &deletes);
-        assert_holds(&after.bytes, &numbered(0..200));
+        assert_holds::<HashUpdater>(&after.bytes, &numbered(0..200));
         let free = after.pages_of(&[FREE_PAGE]);
         assert!(free.len() > 10 && after.meta(FREE) != 0);
         for page in free {

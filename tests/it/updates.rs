@@ -63,7 +63,7 @@ proptest! {
         ops in prop::collection::vec(op(), 1..250),
     ) {
         let mut model = start;
-        let mut file = build(&model, page_size, order);
+        let mut file = build::<HashUpdater>(&model, page_size, order);
         for batch in ops.split(|op| matches!(op, Op::Reopen)) {
             let mut update = HashUpdater::new(Store::from_bytes(file.clone())).unwrap();
             for op in batch {
@@ -73,7 +73,7 @@ proptest! {
                 }
             }
             update.commit(&mut file).unwrap();
-            assert_holds(&file, &model);
+            assert_holds::<HashUpdater>(&file, &model);
             assert_clean(&file);
         }
     }
@@ -86,7 +86,7 @@ proptest! {
         batches in prop::collection::vec(prop::collection::vec(op(), 1..60), 1..4),
     ) {
         let mut model = start;
-        let mut file = build(&model, page_size, order);
+        let mut file = build::<HashUpdater>(&model, page_size, order);
         for batch in batches {
             let before = model.clone();
             let mut update = HashUpdater::new(Store::from_bytes(file.clone())).unwrap();
@@ -96,10 +96,10 @@ proptest! {
             let mut recorder = Recorder::new(file);
             update.commit(&mut recorder).unwrap();
             for (at, state) in recorder.states.iter().enumerate() {
-                assert_nothing_lost(state, &before, &model, at);
+                assert_nothing_lost::<HashUpdater>(state, &before, &model, at);
             }
             file = recorder.file;
-            assert_holds(&file, &model);
+            assert_holds::<HashUpdater>(&file, &model);
             assert_clean(&file);
         }
     }
@@ -112,7 +112,7 @@ fn an_interruption_may_leave_a_long_key_on_two_pages_of_a_chain() {
         .map(|i| (vec![0; 130 + i], vec![b'v'; 100]))
         .collect();
     let page_size = PageSize::new(512).unwrap();
-    let file = build(&before, page_size, ByteOrder::Little);
+    let file = build::<HashUpdater>(&before, page_size, ByteOrder::Little);
     for key in before.keys() {
         // Too long for the page the key is on.
         let mut after = before.clone();
@@ -122,7 +122,7 @@ fn an_interruption_may_leave_a_long_key_on_two_pages_of_a_chain() {
         let mut recorder = Recorder::new(file.clone());
         update.commit(&mut recorder).unwrap();
         for (at, state) in recorder.states.iter().enumerate() {
-            assert_nothing_lost(state, &before, &after, at);
+            assert_nothing_lost::<HashUpdater>(state, &before, &after, at);
             // The next update takes it from there.
             let mut again = state.clone();
             let mut update = HashUpdater::new(Store::from_bytes(again.clone())).unwrap();
@@ -130,7 +130,7 @@ fn an_interruption_may_leave_a_long_key_on_two_pages_of_a_chain() {
                 .put(key, &[b'w'; 128], OnExisting::Replace)
                 .unwrap_or_else(|error| panic!("after write {at}: {error}"));
             update.commit(&mut again).unwrap();
-            assert_holds(&again, &after);
+            assert_holds::<HashUpdater>(&again, &after);
         }
     }
 }

@@ -290,6 +290,7 @@ impl Target {
                 target: self,
                 reason: None,
                 new_mode,
+                unsynced: 0,
                 signals,
             }),
             Err(reason) => Err((self, reason)),

@@ -3,16 +3,16 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{LineNo, LogicalLines, Warning, WarningKind, is_blank, trim, trim_start};
+use super::{EntrySource, LineNo, LogicalLines, Warning, WarningKind, is_blank, trim, trim_start};
 use crate::error::Result;
 
-/// One entry of a source: bytes as written, nothing folded, quotes and backslashes kept.
+/// One entry of a source, without NUL and nothing folded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// The key: never empty, without NUL.
+    /// The key. In a postmap source never empty, as written, with its quotes and backslashes.
     pub key: &'a [u8],
-    /// The value: never empty, no blanks at its ends, without NUL. Joined continuation lines
-    /// keep the blanks they start with.
+    /// The value. In a postmap source never empty, as written, no blanks at its ends; joined
+    /// continuation lines keep the blanks they start with.
     pub value: &'a [u8],
     /// The line the entry starts on.
     pub line: LineNo,
@@ -105,6 +105,12 @@ impl<R: Read> MapSource<R> {
             last,
             kind,
         }
+    }
+}
+
+impl<R: Read> EntrySource for MapSource<R> {
+    fn next_entry(&mut self, warn: &mut dyn FnMut(Warning)) -> Result<Option<Entry<'_>>> {
+        MapSource::next_entry(self, warn)
     }
 }
 

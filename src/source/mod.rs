@@ -2,12 +2,14 @@
 //!
 //! * [`lines`]: logical lines, the layer below every text format (and below main.cf);
 //! * [`map`]: `key value` entries, as `postmap` reads them;
+//! * [`alias`]: `name: value` entries, as `postalias` reads them;
 //! * `braces`: lists in braces, as the names of some tables hold them;
 //! * [`warning`]: what is wrong with a line, in the words of the original.
 //!
 //! Everything here works on bytes and streams: memory use is one buffer and the longest logical
 //! line, whatever the size of the file. A line that yields no entry always yields a warning.
 
+pub mod alias;
 pub(crate) mod braces;
 pub mod lines;
 pub mod map;
@@ -16,9 +18,38 @@ pub mod warning;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use alias::AliasSource;
 pub use lines::{LineNo, LogicalLine, LogicalLines};
 pub use map::{Entry, MapSource};
 pub use warning::{Warning, WarningKind};
+
+use crate::error::Result;
+
+/// Something that entries of a table can be read from.
+pub trait EntrySource {
+    /// The next entry, or `None` at the end. What is odd about the lines before it goes to `warn`.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading. There is no point in asking for more then.
+    fn next_entry(&mut self, warn: &mut dyn FnMut(Warning)) -> Result<Option<Entry<'_>>>;
+
+    /// What a table made from this source holds beside the entries. Stored behind them.
+    fn marks(&self) -> &[Mark] {
+        &[]
+    }
+}
+
+/// A record that tells programs something about the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its value.
+    pub value: Vec<u8>,
+    /// Whether both are stored as they are here: not folded and without NUL.
+    pub verbatim: bool,
+}
 
 /// Whether `byte` is white space in source text: space, TAB, LF, VT, FF or CR.
 ///

@@ -49,6 +49,10 @@ pub enum WarningKind {
     NoKeyValue,
     /// The key ends in a colon, as if this were an alias file. The entry is **not** dropped.
     AliasFormat,
+    /// A line of an aliases source that is not `name: value`, or has a comma in the name: dropped.
+    NoNameValue,
+    /// The name of an alias has a domain, or a route: dropped.
+    NameNotLocal,
 }
 
 impl WarningKind {
@@ -59,7 +63,9 @@ impl WarningKind {
             WarningKind::LeadingBlank { .. }
             | WarningKind::NotUtf8 { .. }
             | WarningKind::UnbalancedQuote { .. }
-            | WarningKind::NoKeyValue => true,
+            | WarningKind::NoKeyValue
+            | WarningKind::NoNameValue
+            | WarningKind::NameNotLocal => true,
         }
     }
 }
@@ -104,6 +110,8 @@ impl Warning {
             }
             WarningKind::AliasFormat => message
                 .extend(b": record is in \"key: value\" format; is this an alias file?".as_slice()),
+            WarningKind::NoNameValue => message.extend(b": need name:value pair"),
+            WarningKind::NameNotLocal => message.extend(b": name must be local"),
         }
         message
     }
@@ -173,6 +181,8 @@ mod tests {
                 WarningKind::AliasFormat,
                 "t, line 3: record is in \"key: value\" format; is this an alias file?",
             ),
+            (WarningKind::NoNameValue, "t, line 3: need name:value pair"),
+            (WarningKind::NameNotLocal, "t, line 3: name must be local"),
         ] {
             assert_eq!(message(kind), expect);
         }

@@ -1,12 +1,11 @@
 //! Reads a source on a thread of its own, ahead of whoever stores its entries.
 
-use std::io::Read;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use crate::error::Result;
 use crate::key::Fold;
-use crate::source::{MapSource, Warning};
+use crate::source::{EntrySource, Mark, Warning};
 
 /// From this length in bytes on a source is read on a thread of its own.
 const READ_AHEAD_MIN: u64 = 1 << 20;
@@ -29,6 +28,20 @@ impl StoredForm {
         key.strip_suffix(self.nul()).unwrap_or(key).to_vec()
     }
 
+    /// The stored form of a mark.
+    pub(crate) fn mark(self, mark: &Mark) -> Stored {
+        if mark.verbatim {
+            return Stored {
+                key: mark.key.clone(),
+                value: mark.value.clone(),
+            };
+        }
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        self.append_key(&mark.key, &mut key);
+        self.append_value(&mark.value, &mut value);
+        Stored { key, value }
+    }
+
     fn nul(self) -> &'static [u8] {
         if self.nul { b"\0" } else { b"" }
     }
@@ -46,6 +59,12 @@ impl StoredForm {
     }
 }
 
+/// A key and a value in their stored form.
+pub(crate) struct Stored {
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+}
+
 /// What comes out of a source.
 pub(crate) enum Item<'a> {
     /// A key and a value in their stored form.
@@ -58,8 +77,8 @@ pub(crate) enum Item<'a> {
 /// bytes, if it is known. A short source, or one that may come slowly, is read here and now.
 ///
 /// Errors: those of reading and of `each`, whichever comes first in the source.
-pub(crate) fn for_each<R: Read + Send>(
-    source: &mut MapSource<R>,
+pub(crate) fn for_each<S: EntrySource + Send>(
+    source: &mut S,
     len: Option<u64>,
     form: StoredForm,
     each: &mut dyn FnMut(Item<'_>) -> Result<()>,
@@ -85,8 +104,8 @@ pub(crate) fn for_each<R: Read + Send>(
     }
 }
 
-fn read_ahead<R: Read + Send>(
-    source: &mut MapSource<R>,
+fn read_ahead<S: EntrySource + Send>(
+    source: &mut S,
     form: StoredForm,
     each: &mut dyn FnMut(Item<'_>) -> Result<()>,
 ) -> Result<()> {
@@ -108,8 +127,8 @@ struct Batch {
     warnings: Vec<(usize, Warning)>,
 }
 
-fn read_batches<R: Read>(
-    source: &mut MapSource<R>,
+fn read_batches<S: EntrySource>(
+    source: &mut S,
     form: StoredForm,
     sender: &SyncSender<Result<Batch>>,
 ) {
@@ -181,8 +200,11 @@ fn unpack(
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
     use crate::error::Error;
+    use crate::source::MapSource;
 
     const FORM: StoredForm = StoredForm {
         fold: Fold::Unicode,

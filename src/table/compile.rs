@@ -4,15 +4,14 @@
 //! the old one's place. So of two runs at the same time the later one reads the newer text and wins,
 //! and nothing is written before the whole text was read without an error.
 
-use std::io::Read;
 use std::path::Path;
 
 use crate::entries::{Entries, Inserted, OnDuplicate};
 use crate::error::Result;
 use crate::file::WriteAt;
 use crate::key::{Fold, NulPolicy};
-use crate::source::MapSource;
-use crate::table::ahead::{Item, StoredForm, for_each};
+use crate::source::EntrySource;
+use crate::table::ahead::{Item, Stored, StoredForm, for_each};
 use crate::table::file::FileFormat;
 use crate::table::lmdb::LmdbOptions;
 use crate::table::notice::Notice;
@@ -48,9 +47,9 @@ impl Default for CompileOptions {
 }
 
 /// A source as [`compile`] gets it.
-pub struct Source<R> {
+pub struct Source<S> {
     /// Its entries.
-    pub entries: MapSource<R>,
+    pub entries: S,
     /// Its length in bytes, if it is known. A hint that saves time.
     pub len: Option<u64>,
     /// Permission bits of the table when there is no old one whose bits it takes over. They should
@@ -79,10 +78,10 @@ pub struct Compiled {
 ///
 /// What `source` fails with; `Io` when the source cannot be read or the table cannot be written; `TooLong` when an entry or
 /// the table exceeds what the format can hold; `Interrupted`.
-pub fn compile<R: Read + Send>(
+pub fn compile<S: EntrySource + Send>(
     format: FileFormat,
     path: &Path,
-    source: impl FnOnce() -> Result<Source<R>>,
+    source: impl FnOnce() -> Result<Source<S>>,
     options: &CompileOptions,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Compiled> {
@@ -101,10 +100,10 @@ pub fn compile<R: Read + Send>(
     Ok(Compiled { entry_count, len })
 }
 
-fn read_entries<R: Read + Send>(
+fn read_entries<S: EntrySource + Send>(
     format: FileFormat,
     path: &Path,
-    source: &mut Source<R>,
+    source: &mut Source<S>,
     options: &CompileOptions,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Entries> {
@@ -135,6 +134,13 @@ fn read_entries<R: Read + Send>(
         }
         Ok(())
     })?;
+    for mark in source.entries.marks() {
+        let Stored { key, value } = form.mark(mark);
+        if entries.insert_or(options.on_duplicate, &key, &value)? == Inserted::Duplicate {
+            let (table, key) = (path.to_path_buf(), mark.key.clone());
+            notify(Notice::Duplicate { table, key });
+        }
+    }
     entries.close();
     Ok(entries)
 }

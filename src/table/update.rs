@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::bdb::btree::{BtreeBuilder, BtreeUpdater};
@@ -22,7 +22,8 @@ use crate::file::replace::Target;
 use crate::file::store::{Store, StoreMode};
 use crate::lmdb::change::Changes;
 use crate::lmdb::{self, LmdbReader};
-use crate::table::ahead::{Item, StoredForm, for_each};
+use crate::source::EntrySource;
+use crate::table::ahead::{Item, Stored, StoredForm, for_each};
 use crate::table::compile::{CompileOptions, Source};
 use crate::table::file::{FileFormat, as_open_database};
 use crate::table::lmdb::{LmdbOptions, change_in_place, check_changeable, lock_file};
@@ -213,9 +214,9 @@ impl TableUpdater {
     /// # Errors
     ///
     /// As [`TableUpdater::contains`]; `Io` when the source cannot be read.
-    pub fn add<R: Read + Send>(
+    pub fn add<S: EntrySource + Send>(
         &mut self,
-        source: &mut Source<R>,
+        source: &mut Source<S>,
         options: &CompileOptions,
         notify: &mut dyn FnMut(Notice),
     ) -> Result<()> {
@@ -242,7 +243,13 @@ impl TableUpdater {
                 }
             }
             Ok(())
-        })
+        })?;
+        // They are about the table as it becomes now.
+        for mark in source.entries.marks() {
+            let Stored { key, value } = form.mark(mark);
+            self.put(&key, &value, OnDuplicate::KeepLast)?;
+        }
+        Ok(())
     }
 
     /// Adds an entry; `false` when its key is there already and the first entry is to stay.

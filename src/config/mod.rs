@@ -9,7 +9,9 @@
 //! main.cf is. And nothing waits: the original sleeps until main.cf is a second old.
 
 mod expand;
+mod import;
 mod level;
+mod limits;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -55,7 +57,20 @@ impl Config {
         for (name, value) in [
             ("compatibility_level", "0"),
             ("default_database_type", "hash"),
+            ("default_cache_db_type", "btree"),
+            ("non_bdb_migration_level", "disable"),
+            ("non_bdb_migration_log_redirect", "yes"),
+            ("alias_database", "hash:/etc/aliases"),
+            ("queue_directory", "/var/spool/postfix"),
+            (
+                "import_environment",
+                "MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ XAUTHORITY DISPLAY LANG=C \
+                 POSTLOG_SERVICE POSTLOG_HOSTNAME",
+            ),
             ("lmdb_map_size", "16777216"),
+            ("header_size_limit", "102400"),
+            ("mime_nesting_limit", "100"),
+            ("mime_boundary_length_limit", "2048"),
             (
                 "smtputf8_enable",
                 "${{$compatibility_level} <level {1} ? {no} : {yes}}",
@@ -174,31 +189,22 @@ impl Config {
 
     /// `default_database_type`: the type of a table that is named without one; never empty.
     pub fn default_database_type(&self, warn: &mut dyn FnMut(Vec<u8>)) -> Result<String> {
-        let name = "default_database_type";
+        let text = self.non_empty("default_database_type", warn)?;
+        Ok(shown(&text))
+    }
+
+    /// The expanded value of a parameter that must not be empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::text`]; [`ErrorKind::Config`] for an empty value.
+    pub fn non_empty(&self, name: &str, warn: &mut dyn FnMut(Vec<u8>)) -> Result<Vec<u8>> {
         let text = self.text(name, warn)?;
         if text.is_empty() {
             let what = format!("bad string length 0 < 1: {name} = ");
             return Err(config_error(what.as_bytes(), None));
         }
-        Ok(shown(&text))
-    }
-
-    /// `lmdb_map_size`: how far an `lmdb:` table may grow at first, in bytes; at least 1.
-    pub fn lmdb_map_size(&self, warn: &mut dyn FnMut(Vec<u8>)) -> Result<u64> {
-        let name = "lmdb_map_size";
-        let text = self.text(name, warn)?;
-        let number = std::str::from_utf8(&text).ok();
-        match number.and_then(|number| number.parse::<i64>().ok()) {
-            Some(size @ 1..) => Ok(size.unsigned_abs()),
-            Some(size) => {
-                let what = format!("invalid {name} parameter value {size} < 1");
-                Err(config_error(what.as_bytes(), None))
-            }
-            None => {
-                let what = format!("bad numerical configuration: {name} = ");
-                Err(config_error(&[what.as_bytes(), &text].concat(), None))
-            }
-        }
+        Ok(text)
     }
 }
 

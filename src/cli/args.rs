@@ -3,12 +3,19 @@
 use std::ffi::{OsStr, OsString};
 
 use crate::cli::getopt::{Flag, Getopt, Given, Misuse};
+use crate::cli::report::{Personality, Program};
 use crate::entries::OnDuplicate;
 use crate::key::NulPolicy;
 use crate::lmdb::DataVersion;
 
 /// For what the original does not know.
 const LMDB_FORMAT: &str = "lmdb-format";
+
+/// Types that main.cf names take the place of `hash` and `btree`.
+const FOLLOW_MIGRATION: &str = "follow-migration";
+
+/// The options that `postalias` does not have. None takes an argument.
+const POSTMAP_ONLY: &[u8] = b"FUbhm";
 
 /// Every option, in the order help lists them.
 static FLAGS: &[Flag] = &[
@@ -82,6 +89,12 @@ static FLAGS: &[Flag] = &[
         "make lmdb: tables for LMDB 0.9 (the default) or 1.0",
     ),
     flag(b'v', "verbose", None, "say more"),
+    flag(
+        0,
+        FOLLOW_MIGRATION,
+        None,
+        "redirect hash and btree where main.cf says",
+    ),
     flag(0, "help", None, "show this text"),
     flag(0, "version", None, "show the version"),
 ];
@@ -134,6 +147,7 @@ pub(super) struct Request {
     pub(super) on_duplicate: Option<OnDuplicate>,
     pub(super) lmdb_format: DataVersion,
     pub(super) verbose: bool,
+    pub(super) follow_migration: bool,
     /// The options given that nothing is done for yet.
     pub(super) missing: Vec<u8>,
     pub(super) operands: Vec<OsString>,
@@ -144,23 +158,25 @@ pub(super) struct Request {
 pub(super) enum BadUsage {
     /// Two lines: this one, and the usage.
     Option(Misuse),
-    /// The usage.
-    Usage,
     /// This one line.
     Conflict(&'static str),
-    /// Nothing at all is printed.
-    Silent,
 }
 
 impl Request {
-    /// Reads the words behind the program's name. `long` allows long spellings.
-    pub(super) fn parse(words: Vec<OsString>, long: bool) -> Result<Request, BadUsage> {
+    /// Reads the words behind the name of `program`.
+    pub(super) fn parse(words: Vec<OsString>, program: &Program) -> Result<Request, BadUsage> {
         let mut request = Request::default();
         let mut incremental = false;
-        let mut getopt = Getopt::new(words, FLAGS, long);
+        let mut getopt = Getopt::new(words, FLAGS, !program.drop_in);
         for given in getopt.by_ref() {
             let Given { flag, argument } = given.map_err(BadUsage::Option)?;
             match flag.letter {
+                letter
+                    if program.personality == Personality::Postalias
+                        && POSTMAP_ONLY.contains(&letter) =>
+                {
+                    return Err(BadUsage::Option(Misuse::Unknown(letter)));
+                }
                 b'q' => request.set_action(Action::Query(argument))?,
                 b'd' => request.set_action(Action::Delete(argument))?,
                 b's' => request.set_action(Action::List)?,
@@ -181,6 +197,7 @@ impl Request {
                         BadUsage::Option(Misuse::Long(text.into()))
                     })?;
                 }
+                0 if flag.long == FOLLOW_MIGRATION => request.follow_migration = true,
                 0 if flag.long == "version" => {
                     return Ok(Request {
                         action: Action::Version,
@@ -203,11 +220,7 @@ impl Request {
         if incremental && request.action == Action::Create {
             request.action = Action::Increment;
         }
-        match request.action {
-            _ if !request.operands.is_empty() => Ok(request),
-            Action::List => Err(BadUsage::Silent),
-            _ => Err(BadUsage::Usage),
-        }
+        Ok(request)
     }
 
     fn set_action(&mut self, action: Action) -> Result<(), BadUsage> {
@@ -231,10 +244,13 @@ fn data_version(release: &OsStr) -> Option<DataVersion> {
 }
 
 /// The usage line, without `PROG: fatal: `.
-pub(super) fn usage(program: &str) -> String {
-    format!(
-        "usage: {program} [-bfFhimnNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file..."
-    )
+pub(super) fn usage(program: &Program) -> String {
+    let letters = match program.personality {
+        Personality::Postalias => "Nfinoprsuvw",
+        Personality::Postmap | Personality::Newaliases => "bfFhimnNoprsuUvw",
+    };
+    let name = program.name();
+    format!("usage: {name} [-{letters}] [-c config_dir] [-d key] [-q key] [map_type:]file...")
 }
 
 /// The help text.
@@ -265,7 +281,24 @@ mod tests {
     use super::*;
 
     fn parse(words: &str) -> Result<Request, BadUsage> {
-        Request::parse(words.split_whitespace().map(OsString::from).collect(), true)
+        parse_as("rpostmap", words)
+    }
+
+    fn parse_as(name: &str, words: &str) -> Result<Request, BadUsage> {
+        let words = words.split_whitespace().map(OsString::from).collect();
+        Request::parse(words, &Program::named(name.as_ref()))
+    }
+
+    #[test]
+    fn postalias_has_fewer_options() {
+        for letter in "FUbhm".chars() {
+            let words = format!("-f{letter} t");
+            let misuse = BadUsage::Option(Misuse::Unknown(letter as u8));
+            assert_eq!(parse_as("postalias", &words).unwrap_err(), misuse);
+            assert!(parse_as("postmap", &words).is_ok());
+        }
+        let words = "-Nfinopruvw -c dir -s t";
+        assert_eq!(parse_as("postalias", words).unwrap().action, Action::List);
     }
 
     #[test]
@@ -307,11 +340,8 @@ mod tests {
     }
 
     #[test]
-    fn a_command_line_needs_a_table() {
-        assert_eq!(parse("").unwrap_err(), BadUsage::Usage);
-        assert_eq!(parse("-q x").unwrap_err(), BadUsage::Usage);
-        assert_eq!(parse("-s").unwrap_err(), BadUsage::Silent);
-        assert_eq!(parse("--help").unwrap().action, Action::Help);
+    fn help_is_given_whatever_else_was_asked() {
+        assert_eq!(parse("-s --help").unwrap().action, Action::Help);
     }
 
     #[test]
@@ -327,7 +357,11 @@ mod tests {
             assert!(matches!(parse(words), Err(BadUsage::Option(_))), "{words}");
         }
         let words = ["--lmdb-format=1.0", "t"].map(OsString::from).to_vec();
-        assert!(Request::parse(words, false).is_err(), "not the original's");
+        let program = Program::named(OsStr::new("postmap"));
+        assert!(
+            Request::parse(words, &program).is_err(),
+            "not the original's"
+        );
     }
 
     #[test]

@@ -12,7 +12,6 @@ use crate::cli::postmap::{Stop, Work};
 use crate::cli::report::{Fatal, failure};
 use crate::error::{Error, ErrorKind};
 use crate::key::NulForms;
-use crate::source::MapSource;
 use crate::table::update::{Missing, TableUpdater};
 use crate::table::{Source, TableSpec};
 
@@ -28,13 +27,13 @@ impl Work<'_> {
     }
 
     fn increment_one(&self, spec: &TableSpec, stdin: File) -> Result<(), Fatal> {
-        spec.check_complete().map_err(|error| failure(&error))?;
         let format = format_of(spec)?;
+        spec.check_complete().map_err(|error| failure(&error))?;
         let metadata = stdin.metadata();
         let metadata = metadata.map_err(|e| failure(&Error::io("read", "stdin", e)))?;
         let _acting = self.act_as_owner(&metadata)?;
         let mut source = Source {
-            entries: MapSource::new("stdin", stdin, self.utf8),
+            entries: self.entries("stdin".as_ref(), stdin),
             len: metadata.is_file().then_some(metadata.len()),
             mode: self.table_mode(&metadata),
         };

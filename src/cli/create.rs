@@ -10,7 +10,6 @@ use crate::cli::report::{Fatal, failure};
 use crate::error::{Error, masked};
 use crate::file::open::same_file;
 use crate::file::privilege::ActAs;
-use crate::source::MapSource;
 use crate::table::open::TableType;
 use crate::table::{CompileOptions, FileFormat, LmdbOptions, Notice, Source, TableSpec, compile};
 
@@ -18,6 +17,9 @@ use crate::table::{CompileOptions, FileFormat, LmdbOptions, Notice, Source, Tabl
 const SOURCE_MODE_MASK: u32 = 0o044;
 /// The permissions of a table that takes over none, or whose source is no regular file.
 const DEFAULT_MODE: u32 = 0o644;
+
+/// The type of tables that another program reads for its askers.
+pub(super) const PROXY: &str = "proxy";
 
 impl Work<'_> {
     pub(super) fn create(&self) -> Result<bool, Stop> {
@@ -28,6 +30,9 @@ impl Work<'_> {
     }
 
     fn create_one(&self, spec: &TableSpec) -> Result<(), Fatal> {
+        if spec.type_name() == PROXY {
+            return Err("can't create maps via the proxy service".into());
+        }
         let path = spec.source();
         let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
         let (metadata, file) = opened.map_err(|error| failure(&Error::io("open", path, error)))?;
@@ -38,7 +43,7 @@ impl Work<'_> {
             let failed = |error| Error::io("open", path, error);
             let (file, metadata) = newest(path, file, metadata).map_err(failed)?;
             Ok(Source {
-                entries: MapSource::new(path, file, self.utf8),
+                entries: self.entries(path, file),
                 len: metadata.is_file().then_some(metadata.len()),
                 mode: self.table_mode(&metadata),
             })
@@ -101,13 +106,9 @@ impl Work<'_> {
     }
 }
 
-/// The format of a table that is to be made or changed.
+/// The format of a table that is to be made or added to.
 pub(super) fn format_of(spec: &TableSpec) -> Result<FileFormat, Fatal> {
-    let table_type = TableType::find(spec.type_name()).map_err(|error| failure(&error))?;
-    table_type.format().ok_or_else(|| {
-        let name = table_type.name();
-        format!("unsupported dictionary type: {name} does not support bulk-mode creation.").into()
-    })
+    TableType::format_to_make(spec.type_name()).map_err(|error| failure(&error))
 }
 
 /// The source once the table is locked: another file may have taken its name while the lock was

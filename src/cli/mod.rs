@@ -4,7 +4,11 @@
 //! |---|---|
 //! | `getopt` | words to options, as POSIX utilities read them |
 //! | `args` | the table of options, and what a command line asks for |
-//! | `postmap` | `postmap`: the configuration, and which mode does the work |
+//! | `postmap` | `postmap` and `postalias`: which mode does the work |
+//! | `postalias` | what `postalias` has of its own: the source and its usage |
+//! | `newaliases` | `newaliases`: the options of sendmail, then `postalias` |
+//! | `settings` | the configuration |
+//! | `migration` | other types in the place of `hash` and `btree` |
 //! | `create`, `query`, `change` | the modes |
 //! | `input` | keys on standard input |
 //! | `verb` | what `rpostmap` does beside being `postmap`: the table of verbs |
@@ -14,10 +18,14 @@
 //! | `report` | messages on standard error, their texts and their exit status |
 //! | `output` | answers on standard output |
 //!
-//! The program goes by the name it is called by. As `postmap` it replaces the original: same
-//! messages, same exit status. As `rpostmap` it does the same and says more, and has verbs:
-//! `rpostmap verify hash:transport`. A verb is the **first** word, before any option, and has no `/`
-//! and no `:`. So a table whose source is called `verify` is named `./verify` or `hash:verify`.
+//! The program goes by the name it is called by. As `postmap`, `postalias` and `newaliases` it
+//! replaces the originals: same messages, same exit status. By any other name it does what
+//! `postmap` does and says more, and has verbs: `rpostmap verify hash:transport`. A verb is the
+//! **first** word, before any option, and has no `/` and no `:`. So a table whose source is called
+//! `verify` is named `./verify` or `hash:verify`.
+//!
+//! The names of the originals are verbs too, for systems without the links: `rpostmap postalias
+//! hash:aliases` is `postalias hash:aliases`, down to the name in its messages.
 
 mod args;
 mod change;
@@ -25,12 +33,16 @@ mod create;
 mod dump;
 mod getopt;
 mod input;
+mod migration;
+mod newaliases;
 mod output;
+mod postalias;
 mod postmap;
 mod query;
 mod report;
 mod salvage;
 mod salvage_lmdb;
+mod settings;
 mod text;
 mod verb;
 mod verify;
@@ -39,15 +51,31 @@ mod verify_lmdb;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use report::Program;
+use nix::sys::stat::{Mode, umask};
+
+use report::{Personality, Program};
 
 /// Runs the command with all words of its command line, the program's own name first.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let mut words = words.into_iter();
-    let program = Program::named(&words.next().unwrap_or_else(|| "rpostmap".into()));
-    let words: Vec<OsString> = words.collect();
-    match words.first().and_then(|word| verb::find(&program, word)) {
-        Some(verb) => verb.run(&program, words.into_iter().skip(1).collect()),
-        None => postmap::run(program, words),
+    // Files come out the same whoever makes them.
+    umask(Mode::S_IWGRP | Mode::S_IWOTH);
+    let mut words: Vec<OsString> = words.into_iter().collect();
+    let word = match words.is_empty() {
+        true => "rpostmap".into(),
+        false => words.remove(0),
+    };
+    let mut program = Program::named(&word);
+    if let Some(verb) = words.first().and_then(|word| verb::find(&program, word)) {
+        return verb.run(&program, words.into_iter().skip(1).collect());
+    }
+    if !program.drop_in
+        && let Some(original) = words.first().and_then(|word| Program::called(word))
+    {
+        program = original;
+        words.remove(0);
+    }
+    match program.personality {
+        Personality::Postmap | Personality::Postalias => postmap::run(program, words),
+        Personality::Newaliases => newaliases::run(program, words),
     }
 }

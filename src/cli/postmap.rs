@@ -1,4 +1,5 @@
-//! `postmap`: reads the command line and the configuration, then has one of the modes do its work.
+//! `postmap` and `postalias`: reads the command line and the configuration, then has one of the
+//! modes do its work.
 
 use std::ffi::OsString;
 use std::io;
@@ -6,15 +7,13 @@ use std::process::ExitCode;
 
 use crate::cli::args::{Action, BadUsage, Request, help, usage};
 use crate::cli::getopt::Misuse;
+use crate::cli::migration;
 use crate::cli::output::{Broken, CLOSED_PIPE_STATUS, Output};
-use crate::cli::report::{Fatal, Program, failure};
-use crate::config::Config;
-use crate::error::Error;
+use crate::cli::report::{Fatal, Personality, Program, failure};
+use crate::cli::settings::Settings;
 use crate::key::Fold;
 use crate::table::TableSpec;
-
-/// Where main.cf is unless something else is said.
-const CONFIG_DIR: &str = "/etc/postfix";
+use crate::table::options::Environment;
 
 /// Why a run ends early.
 pub(super) enum Stop {
@@ -36,7 +35,7 @@ impl From<Broken> for Stop {
 
 /// Runs the command.
 pub(super) fn run(mut program: Program, words: Vec<OsString>) -> ExitCode {
-    let mut request = match Request::parse(words, !program.drop_in) {
+    let mut request = match Request::parse(words, &program) {
         Ok(request) => request,
         Err(bad) => return bad_usage(&program, bad),
     };
@@ -74,25 +73,22 @@ pub(super) fn end(program: &Program, result: Result<bool, Stop>, mut output: Out
 
 fn bad_usage(program: &Program, bad: BadUsage) -> ExitCode {
     match bad {
-        BadUsage::Silent => return ExitCode::FAILURE,
-        BadUsage::Conflict(text) => {
-            program.fatal(&text.into());
-            return ExitCode::FAILURE;
+        BadUsage::Conflict(text) => program.fatal(&text.into()),
+        BadUsage::Option(misuse) => {
+            tell_misuse(program, &misuse);
+            program.fatal(&usage(program).into());
         }
-        BadUsage::Usage => {}
-        BadUsage::Option(misuse) => tell_misuse(program, misuse),
     }
-    program.fatal(&usage(&program.name()).into());
     ExitCode::FAILURE
 }
 
 /// Says what is wrong with an option.
-pub(super) fn tell_misuse(program: &Program, misuse: Misuse) {
+pub(super) fn tell_misuse(program: &Program, misuse: &Misuse) {
     let quoted = |text: &str, letter: u8| [text.as_bytes(), b"'", &[letter], b"'"].concat();
     let text = match misuse {
-        Misuse::Unknown(letter) => quoted("invalid option -- ", letter),
-        Misuse::ArgumentMissing(letter) => quoted("option requires an argument -- ", letter),
-        Misuse::Long(text) => text.into_bytes(),
+        Misuse::Unknown(letter) => quoted("invalid option -- ", *letter),
+        Misuse::ArgumentMissing(letter) => quoted("option requires an argument -- ", *letter),
+        Misuse::Long(text) => text.clone().into_bytes(),
     };
     program.info(&text);
 }
@@ -112,6 +108,10 @@ fn execute(program: &mut Program, request: &Request, output: &mut Output) -> Res
         _ => {}
     }
     let work = Work::new(program, request)?;
+    // Only now: what is wrong with main.cf comes first. A list of nothing fails silently.
+    if request.operands.is_empty() && request.action != Action::List {
+        return Err(usage(work.program).into());
+    }
     match &request.action {
         Action::Create => work.create(),
         Action::Query(key) if key == "-" => work.query_lines(io::stdin().lock(), output),
@@ -137,21 +137,24 @@ fn not_yet(program: &Program, option: &str) -> Fatal {
 pub(super) struct Work<'r> {
     pub(super) program: &'r Program,
     pub(super) request: &'r Request,
-    default_type: String,
+    /// The tables of the command line, as they are opened.
+    specs: Vec<TableSpec>,
     pub(super) fold: Fold,
     pub(super) utf8: bool,
     pub(super) lmdb_map_size: u64,
+    pub(super) environment: Environment,
+    /// For `postalias`: the name of this host.
+    pub(super) host_name: Vec<u8>,
 }
 
 impl<'r> Work<'r> {
     fn new(program: &'r mut Program, request: &'r Request) -> Result<Work<'r>, Fatal> {
-        let config = load_config(program, request)?;
-        let mut warn = |text: Vec<u8>| program.warning(&text);
-        let smtputf8 = config.smtputf8_enable(&mut warn).map_err(|e| failure(&e))?;
-        let default_type = config
-            .default_database_type(&mut warn)
-            .map_err(|e| failure(&e))?;
-        let lmdb_map_size = config.lmdb_map_size(&mut warn).map_err(|e| failure(&e))?;
+        let settings = Settings::read(program, request.config_dir.as_deref())?;
+        let smtputf8 = settings.utf8;
+        let lmdb_map_size = settings
+            .config
+            .lmdb_map_size(&mut |text: Vec<u8>| program.warning(&text))
+            .map_err(|error| failure(&error))?;
         if let Some(&letter) = request.missing.first() {
             return Err(not_yet(program, &format!("-{}", char::from(letter))));
         }
@@ -162,22 +165,33 @@ impl<'r> Work<'r> {
             (false, true) => Fold::Unicode,
             (false, false) => Fold::Ascii,
         };
+        let mut specs: Vec<TableSpec> = request
+            .operands
+            .iter()
+            .map(|word| TableSpec::parse(word, &settings.default_type))
+            .collect();
+        if request.follow_migration {
+            migration::redirect(program, &settings, &mut specs)?;
+        }
+        let host_name = match program.personality {
+            Personality::Postalias => settings.host_name(program)?,
+            Personality::Postmap | Personality::Newaliases => Vec::new(),
+        };
         Ok(Work {
             program,
             request,
-            default_type,
+            specs,
             fold,
             utf8,
             lmdb_map_size,
+            environment: settings.environment,
+            host_name,
         })
     }
 
     /// The tables of the command line.
     pub(super) fn specs(&self) -> impl Iterator<Item = TableSpec> + use<'_, 'r> {
-        self.request
-            .operands
-            .iter()
-            .map(|word| TableSpec::parse(word, &self.default_type))
+        self.specs.iter().cloned()
     }
 
     /// With `-v`, a line of information.
@@ -186,27 +200,4 @@ impl<'r> Work<'r> {
             self.program.info(text().as_bytes());
         }
     }
-}
-
-fn load_config(program: &Program, request: &Request) -> Result<Config, Fatal> {
-    let asked = request
-        .config_dir
-        .clone()
-        .or_else(|| std::env::var_os("MAIL_CONFIG"));
-    let dir = asked.clone().unwrap_or_else(|| CONFIG_DIR.into());
-    let mut warn = |text: Vec<u8>| program.warning(&text);
-    match Config::load(dir.as_ref(), &mut warn) {
-        Ok(config) => Ok(config),
-        // Nothing was asked for and there is nothing: a machine without Postfix.
-        Err(error) if asked.is_none() && !program.drop_in && is_missing(&error) => {
-            Ok(Config::default())
-        }
-        Err(error) => Err(failure(&error)),
-    }
-}
-
-fn is_missing(error: &Error) -> bool {
-    error
-        .io_error()
-        .is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::{io, panic, thread};
 
+use crate::cli::create::PROXY;
 use crate::cli::input::KeyLines;
 use crate::cli::output::Output;
 use crate::cli::postmap::{Stop, Work};
@@ -26,6 +27,7 @@ impl Work<'_> {
             utf8: self.utf8,
             store,
             log: self.program.log(),
+            environment: self.environment.clone(),
         };
         let mut notify = |notice| self.notify(notice);
         let table = open_with(spec, &options, &mut notify)
@@ -92,7 +94,7 @@ impl Work<'_> {
                         if value.is_empty() {
                             self.warn_empty_value(&table.title(), key);
                         }
-                        output.line(&[key, b"\t", &value])?;
+                        output.line(&[key, self.separator(), &value])?;
                         found = true;
                         break;
                     }
@@ -142,6 +144,9 @@ impl Work<'_> {
         let Some(spec) = self.specs().next() else {
             return Ok(false);
         };
+        if spec.type_name() == PROXY {
+            return Err("can't sequence maps via the proxy service".into());
+        }
         let table = self.open(&spec, StoreMode::AUTO)?;
         let entries = table.iter().map_err(|error| match error.kind() {
             ErrorKind::Lookup { reason } => {
@@ -158,7 +163,7 @@ impl Work<'_> {
             if value.is_empty() {
                 self.warn_empty_value(&spec.to_string(), &key);
             }
-            output.line(&[&key, b"\t", &value])?;
+            output.line(&[&key, self.separator(), &value])?;
         }
         Ok(true)
     }

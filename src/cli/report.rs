@@ -15,11 +15,35 @@ use crate::table::options::Log;
 /// What the C library of LMDB says of a key that it does not store.
 const BAD_KEY: &str =
     "MDB_BAD_VALSIZE: Unsupported size of key/DB name/data, or wrong DUPFIXED size";
+/// Which program this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Personality {
+    Postmap,
+    Postalias,
+    Newaliases,
+}
+
+impl Personality {
+    const ALL: [Personality; 3] = [
+        Personality::Postmap,
+        Personality::Postalias,
+        Personality::Newaliases,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Personality::Postmap => "postmap",
+            Personality::Postalias => "postalias",
+            Personality::Newaliases => "newaliases",
+        }
+    }
+}
 
 /// Who is speaking, and to whom.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
     name: OsString,
+    pub(super) personality: Personality,
     /// Called by a name of the original: messages and exit status are the original's.
     pub(super) drop_in: bool,
     /// Whether well-formed UTF-8 is printed as it is.
@@ -44,10 +68,28 @@ impl Program {
             Some(slash) if slash + 1 < bytes.len() => &bytes[slash + 1..],
             _ => bytes,
         };
-        let drop_in = matches!(name, b"postmap" | b"postalias" | b"newaliases");
+        let name = OsStr::from_bytes(name);
+        Program::called(name).unwrap_or_else(|| Program {
+            name: name.to_owned(),
+            personality: Personality::Postmap,
+            drop_in: false,
+            utf8: false,
+        })
+    }
+
+    /// The original whose name is `name`.
+    pub(super) fn called(name: &OsStr) -> Option<Program> {
+        let mut all = Personality::ALL.into_iter();
+        all.find(|personality| name == personality.name())
+            .map(Program::original)
+    }
+
+    /// An original.
+    pub(super) fn original(personality: Personality) -> Program {
         Program {
-            name: OsStr::from_bytes(name).to_owned(),
-            drop_in,
+            name: personality.name().into(),
+            personality,
+            drop_in: true,
             utf8: false,
         }
     }
@@ -182,6 +224,8 @@ mod tests {
             ("postmap", "postmap", true),
             ("/usr/sbin/postmap", "postmap", true),
             ("./rpostmap", "rpostmap", false),
+            ("bin/newaliases", "newaliases", true),
+            ("postalias.old", "postalias.old", false),
             ("bin/", "bin/", false),
             ("", "", false),
         ] {

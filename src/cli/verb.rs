@@ -59,7 +59,7 @@ impl Verb {
             match option {
                 Ok(option) => given.push(option),
                 Err(misuse) => {
-                    tell_misuse(program, misuse);
+                    tell_misuse(program, &misuse);
                     return self.usage(program);
                 }
             }

@@ -48,7 +48,9 @@ static TYPES: &[TableType] = &[
     file("btree", FileFormat::Btree),
     read("debug", open_debug),
     read("environ", |spec, with| {
-        Ok(Box::new(EnvironTable::new(spec.name(), with.options.fold)))
+        let environment = with.options.environment.clone();
+        let fold = with.options.fold;
+        Ok(Box::new(EnvironTable::new(spec.name(), fold, environment)))
     }),
     read("fail", |spec, _| Ok(Box::new(FailTable::new(spec.name())))),
     file("hash", FileFormat::Hash),
@@ -138,23 +140,13 @@ const fn read(
 }
 
 /// Types of Postfix that this version does not know how to read yet.
-static NOT_YET: &[&str] = &[
-    "cdb",
-    "cidr",
-    "ldap",
-    "memcache",
-    "mongodb",
-    "mysql",
-    "nis",
-    "pcre",
-    "pgsql",
-    "proxy",
-    "regexp",
-    "socketmap",
-    "sqlite",
-    "tcp",
-    "texthash",
-];
+static NOT_YET: &[&str] = &["cdb", "cidr", "pcre", "regexp", "texthash"];
+
+/// Types of Postfix that ask other programs for their answers.
+static SERVICES: &[&str] = &["memcache", "nis", "proxy", "socketmap", "tcp"];
+
+/// The same, for types that Postfix has in packages of their own.
+static PACKAGED: &[&str] = &["ldap", "mongodb", "mysql", "pgsql", "sqlite"];
 
 impl TableType {
     /// The type with this name; names are case-sensitive.
@@ -167,16 +159,37 @@ impl TableType {
             return Ok(found);
         }
         let shown = masked(name);
-        Err(if NOT_YET.iter().any(|known| name == *known) {
+        let is_any_of = |names: &[&str]| names.iter().any(|known| name == *known);
+        Err(if is_any_of(NOT_YET) {
             let version = env!("CARGO_PKG_VERSION");
             Error::unsupported(format!(
                 "table type {shown} is not supported by rpostmap {version}"
             ))
+        } else if is_any_of(SERVICES) || is_any_of(PACKAGED) {
+            Error::unsupported(format!(
+                "table type {shown} asks another program, which rpostmap does not do"
+            ))
         } else {
-            Error::new(ErrorKind::Spec {
-                what: format!("unsupported dictionary type: {shown}"),
-            })
+            unknown(name)
         })
+    }
+
+    /// The format of a table that is to be made or changed, by the name of its type.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for a type whose tables are not made by programs, `Spec` for one that is not
+    /// known, both in the words of the original.
+    pub fn format_to_make(name: &OsStr) -> Result<FileFormat> {
+        let is_any_of = |names: &[&str]| names.iter().any(|known| name == *known);
+        let known = TYPES.iter().find(|table_type| name == table_type.name);
+        match known.map(|table_type| &table_type.kind) {
+            Some(Kind::File(format)) => Ok(*format),
+            Some(Kind::Read(_)) => Err(not_made(name)),
+            None if is_any_of(SERVICES) => Err(not_made(name)),
+            None if is_any_of(PACKAGED) => Err(unknown(name)),
+            None => TableType::find(name).and(Err(unknown(name))),
+        }
     }
 
     /// The name, as it is written before the colon.
@@ -192,6 +205,17 @@ impl TableType {
             Kind::Read(_) => None,
         }
     }
+}
+
+fn unknown(name: &OsStr) -> Error {
+    let what = format!("unsupported dictionary type: {}", masked(name));
+    Error::new(ErrorKind::Spec { what })
+}
+
+fn not_made(name: &OsStr) -> Error {
+    let name = masked(name);
+    let what = format!("unsupported dictionary type: {name} does not support bulk-mode creation.");
+    Error::unsupported(what)
 }
 
 /// Opens a table for reading.

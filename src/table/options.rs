@@ -1,6 +1,8 @@
 //! How tables are opened for reading.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
 
 use crate::file::store::StoreMode;
@@ -21,6 +23,8 @@ pub struct OpenOptions {
     pub store: StoreMode,
     /// Who hears what tables of type `debug` tell.
     pub log: Log,
+    /// What tables of type `environ` know beside the environment of the process.
+    pub environment: Environment,
 }
 
 impl Default for OpenOptions {
@@ -31,6 +35,27 @@ impl Default for OpenOptions {
             utf8: true,
             store: StoreMode::AUTO,
             log: Log::default(),
+            environment: Environment::default(),
+        }
+    }
+}
+
+/// Variables that go before those of the process's environment. By default there are none.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(Arc<[(Vec<u8>, Vec<u8>)]>);
+
+impl Environment {
+    /// Variables by name; of several with one name the last counts.
+    pub fn new(variables: Vec<(Vec<u8>, Vec<u8>)>) -> Environment {
+        Environment(variables.into())
+    }
+
+    /// The value of a variable, here or in the process's environment.
+    pub(crate) fn value(&self, name: &[u8]) -> Option<Vec<u8>> {
+        let mut variables = self.0.iter().rev();
+        match variables.find(|(known, _)| known == name) {
+            Some((_, value)) => Some(value.clone()),
+            None => std::env::var_os(OsStr::from_bytes(name)).map(OsStringExt::into_vec),
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::no_listing;
 use crate::error::{Result, masked};
 use crate::key::Fold;
+use crate::table::options::Environment;
 use crate::table::traits::{Listing, Table};
 
 /// The variables of the process's environment.
@@ -14,14 +14,19 @@ use crate::table::traits::{Listing, Table};
 pub struct EnvironTable {
     title: String,
     fold: Fold,
+    environment: Environment,
 }
 
 impl EnvironTable {
     /// The table `environ:name`; the name means nothing. Keys are folded: variables with capitals
     /// are found only with [`Fold::None`].
-    pub fn new(name: &OsStr, fold: Fold) -> EnvironTable {
+    pub fn new(name: &OsStr, fold: Fold, environment: Environment) -> EnvironTable {
         let title = format!("environ:{}", masked(name));
-        EnvironTable { title, fold }
+        EnvironTable {
+            title,
+            fold,
+            environment,
+        }
     }
 }
 
@@ -32,8 +37,7 @@ impl Table for EnvironTable {
         if name.is_empty() || name.contains(&b'=') || name.contains(&0) {
             return Ok(None);
         }
-        let value = std::env::var_os(OsStr::from_bytes(&name));
-        Ok(value.map(|value| Cow::Owned(value.into_vec())))
+        Ok(self.environment.value(&name).map(Cow::Owned))
     }
 
     fn iter(&self) -> Result<Listing<'_>> {
@@ -52,12 +56,18 @@ mod tests {
     #[test]
     fn names_are_folded_and_odd_ones_are_no_variables() {
         let lookup = |fold, key: &[u8]| {
-            let table = EnvironTable::new(OsStr::new("x"), fold);
+            let environment = vec![
+                (b"odd".to_vec(), b"1".to_vec()),
+                (b"odd".to_vec(), b"2".to_vec()),
+            ];
+            let environment = Environment::new(environment);
+            let table = EnvironTable::new(OsStr::new("x"), fold, environment);
             table.lookup(key).unwrap().map(Cow::into_owned)
         };
         // Cargo sets it for tests.
         assert!(lookup(Fold::None, b"CARGO_PKG_NAME").is_some());
         assert_eq!(lookup(Fold::Ascii, b"CARGO_PKG_NAME"), None);
+        assert_eq!(lookup(Fold::Ascii, b"ODD").unwrap(), b"2");
         for key in [&b""[..], b"a=b", b"a\0b"] {
             assert_eq!(lookup(Fold::None, key), None);
         }

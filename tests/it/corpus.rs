@@ -263,7 +263,7 @@ impl Recorded {
     fn normalised(outcome: Outcome, work: &str) -> Self {
         let mut stdout = Vec::new();
         for line in outcome.stdout.split_inclusive(|&byte| byte == b'\n') {
-            // Records for NIS, which carry the time of day; ours does not write them.
+            // Records for NIS, which carry the time of day; builds without NIS write none.
             let nis = ["YP_LAST_MODIFIED", "YP_MASTER_NAME"].iter().any(|key| {
                 let rest = line.strip_prefix(key.as_bytes());
                 rest.is_some_and(|rest| matches!(rest.first(), Some(b':' | b'\t')))

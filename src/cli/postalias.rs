@@ -1,0 +1,55 @@
+//! What `postalias` has of its own: where entries come from, and how they are printed.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::cli::postmap::Work;
+use crate::cli::report::Personality;
+use crate::error::Result;
+use crate::source::{AliasSource, Entry, EntrySource, MapSource, Mark, Warning};
+
+/// The source of either program.
+pub(super) enum AnySource {
+    Map(MapSource<File>),
+    Alias(AliasSource<File>),
+}
+
+impl EntrySource for AnySource {
+    fn next_entry(&mut self, warn: &mut dyn FnMut(Warning)) -> Result<Option<Entry<'_>>> {
+        match self {
+            AnySource::Map(source) => source.next_entry(warn),
+            AnySource::Alias(source) => source.next_entry(warn),
+        }
+    }
+
+    fn marks(&self) -> &[Mark] {
+        match self {
+            AnySource::Map(source) => source.marks(),
+            AnySource::Alias(source) => source.marks(),
+        }
+    }
+}
+
+impl Work<'_> {
+    /// The entries in `file`, which messages call `name`.
+    pub(super) fn entries(&self, name: &Path, file: File) -> AnySource {
+        match self.program.personality {
+            Personality::Postalias => AnySource::Alias(
+                AliasSource::new(name, file, self.utf8)
+                    .with_nis_marks(SystemTime::now(), &self.host_name),
+            ),
+            Personality::Postmap | Personality::Newaliases => {
+                AnySource::Map(MapSource::new(name, file, self.utf8))
+            }
+        }
+    }
+
+    /// What stands between a key and its value in the output.
+    pub(super) fn separator(&self) -> &'static [u8] {
+        match self.program.personality {
+            Personality::Postalias => b":\t",
+            Personality::Postmap | Personality::Newaliases => b"\t",
+        }
+    }
+}

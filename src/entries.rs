@@ -30,6 +30,9 @@ pub enum OnDuplicate {
     KeepFirst,
     /// The last entry stays, in the place of the last.
     KeepLast,
+    /// All stay, in the order of insertion; the first is the one that is found. Only files of the
+    /// cdb format can hold them.
+    KeepAll,
 }
 
 /// What became of an entry.
@@ -37,7 +40,7 @@ pub enum OnDuplicate {
 pub enum Inserted {
     /// Its key was new.
     New,
-    /// Its key was there; [`OnDuplicate`] decided which of the two stayed.
+    /// Its key was there; [`OnDuplicate`] decided which of the two stayed, or that both did.
     Duplicate,
 }
 
@@ -57,7 +60,8 @@ const COMPACT_MIN: usize = 10_000;
 /// The most bytes a key or a value can have.
 const LEN_MAX: u64 = u32::MAX as u64 - 1;
 
-/// Distinct keys with their values, in the order of insertion.
+/// Distinct keys with their values, in the order of insertion. After an insertion with
+/// [`OnDuplicate::KeepAll`] a key may come several times.
 #[derive(Default)]
 pub struct Entries {
     arena: Vec<u8>,
@@ -69,6 +73,8 @@ pub struct Entries {
     count: usize,
     /// How many records, from the first on, have ascending keys.
     ascending: usize,
+    /// Whether a key was ever kept twice.
+    repeats: bool,
 }
 
 impl Entries {
@@ -96,7 +102,8 @@ impl Entries {
         self.insert_or(OnDuplicate::KeepFirst, key, value)
     }
 
-    /// Adds an entry; `on_duplicate` says which of two with one key stays.
+    /// Adds an entry; `on_duplicate` says which of two with one key stays. With `KeepLast` it takes
+    /// the place of the first with its key.
     ///
     /// # Errors
     ///
@@ -140,11 +147,18 @@ impl Entries {
                 Ok(Inserted::New)
             }
             hash_table::Entry::Occupied(mut occupied) => {
-                if on_duplicate == OnDuplicate::KeepLast {
-                    let old = std::mem::replace(occupied.get_mut(), number);
-                    self.drop_record(old);
-                    self.push(record, key, value);
-                    self.compact();
+                match on_duplicate {
+                    OnDuplicate::KeepFirst => {}
+                    OnDuplicate::KeepLast => {
+                        let old = std::mem::replace(occupied.get_mut(), number);
+                        self.drop_record(old);
+                        self.push(record, key, value);
+                        self.compact();
+                    }
+                    OnDuplicate::KeepAll => {
+                        self.repeats = true;
+                        self.push(record, key, value);
+                    }
                 }
                 Ok(Inserted::Duplicate)
             }
@@ -183,7 +197,7 @@ impl Entries {
         compact.hasher = self.hasher.clone();
         for (key, value) in self.iter() {
             // They fitted before, so they fit now.
-            let _ = compact.insert(key, value);
+            let _ = compact.insert_or(OnDuplicate::KeepAll, key, value);
         }
         *self = compact;
     }
@@ -194,7 +208,21 @@ impl Entries {
         self.index = Some(HashTable::new());
     }
 
-    /// Removes an entry; `false` when it is not there.
+    /// That no key is there several times, for formats that cannot hold that.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` when one is or was.
+    pub(crate) fn check_distinct(&self) -> Result<()> {
+        match self.repeats {
+            false => Ok(()),
+            true => Err(Error::unsupported(
+                "several entries with one key in a format that holds one",
+            )),
+        }
+    }
+
+    /// Removes an entry, the first with its key; `false` when it is not there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
         let index = match &mut self.index {
             Some(index) => index,
@@ -408,6 +436,24 @@ mod tests {
         assert_eq!(put_last(&mut entries, b"a", b"4"), Inserted::Duplicate);
         assert_eq!(list(&entries), [(&b"b"[..], &b"2"[..]), (b"a", b"4")]);
         assert_eq!(entries.len(), 2);
+    }
+
+    #[test]
+    fn all_entries_of_a_key_stay_when_asked() {
+        let mut entries = Entries::new();
+        for (key, value) in [(b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (b"a", b"1")] {
+            assert_eq!(entries.check_distinct().is_err(), entries.len() > 2);
+            let inserted = entries.insert_or(OnDuplicate::KeepAll, key, value).unwrap();
+            assert_eq!(inserted == Inserted::New, entries.len() < 3);
+        }
+        let all: [(&[u8], &[u8]); 4] = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (b"a", b"1")];
+        assert_eq!(list(&entries), all);
+        assert_eq!(entries.len(), 4);
+        for i in 0..30_000u32 {
+            put_last(&mut entries, b"c", &i.to_le_bytes());
+        }
+        assert_eq!(list(&entries)[..4], all, "they outlive a clean-up");
+        assert_eq!(entries.len(), 5);
     }
 
     #[test]

@@ -86,8 +86,9 @@ impl BtreeBuilder {
     ///
     /// # Errors
     ///
-    /// `TooLong` when the file would have more than 2^32 - 1 pages; whatever `out` fails with.
+    /// `Unsupported` when `entries` has a key twice; `TooLong` when the file would have more than 2^32 - 1 pages; whatever `out` fails with.
     pub fn build(&self, entries: &Entries, out: &mut dyn WriteAt) -> Result<u64> {
+        entries.check_distinct()?;
         let format = PageFormat {
             size: self.page_size,
             order: self.order,

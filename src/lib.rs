@@ -70,6 +70,7 @@
 //! | [`entries`] | pairs on their way from a source to a file |
 //! | [`bdb`] | Berkeley DB files: hash and btree, verify, salvage |
 //! | [`lmdb`] | LMDB files of versions 0.9 and 1.0: lookups, verify, salvage |
+//! | [`cdb`] | cdb files: the same |
 //! | [`file`](mod@file) | bytes of files: fetched, locked, replaced |
 //! | [`config`] | the few parameters of main.cf that matter to tables |
 //! | [`wire`] | numbers out of bytes nobody vouches for |
@@ -89,6 +90,7 @@
 //!   library alone. It is Rust throughout either way; no C compiler is needed.
 
 pub mod bdb;
+pub mod cdb;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;

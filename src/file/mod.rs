@@ -24,4 +24,4 @@ mod write_at;
 pub use write_at::{UpdateAt, WriteAt};
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -185,7 +185,8 @@ impl Request {
                 b'n' => request.nul = NulPolicy::Without,
                 b'N' => request.nul = NulPolicy::With,
                 b'r' => request.on_duplicate = Some(OnDuplicate::KeepLast),
-                b'w' => request.on_duplicate = Some(OnDuplicate::KeepFirst),
+                // Formats that hold one entry a key keep the first.
+                b'w' => request.on_duplicate = Some(OnDuplicate::KeepAll),
                 b'o' => request.keep_root = true,
                 b'p' => request.no_mode = true,
                 b'u' => request.no_utf8 = true,
@@ -330,7 +331,7 @@ mod tests {
         assert_eq!(parse("-n -N t").unwrap().nul, NulPolicy::With);
         assert_eq!(
             parse("-r -w t").unwrap().on_duplicate,
-            Some(OnDuplicate::KeepFirst)
+            Some(OnDuplicate::KeepAll)
         );
         assert_eq!(
             parse("-w -r t").unwrap().on_duplicate,

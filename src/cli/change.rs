@@ -41,7 +41,7 @@ impl Work<'_> {
         let missing = Missing::Create { mode: source.mode };
         let path = spec.file(format.suffix());
         let mut table = TableUpdater::open(format, &path, missing, &mut notify)
-            .map_err(|error| self.program.open_failure(&error))?;
+            .map_err(|error| self.program.change_failure(format, &error))?;
         table
             .add(&mut source, &self.compile_options(), &mut notify)
             .and_then(|()| table.commit(&mut notify))
@@ -61,7 +61,7 @@ impl Work<'_> {
         let mut table =
             TableUpdater::open(format, &path, Missing::Refuse, &mut notify).map_err(|error| {
                 self.program
-                    .open_failure(&error.with_action("open database"))
+                    .change_failure(format, &error.with_action("open database"))
             })?;
         table.set_lmdb_options(self.lmdb_options());
         let title = format.title(spec);

@@ -1,7 +1,5 @@
 //! `rpostmap dump`: everything in a table file, as source text or in the format of `db_load`.
 
-use crate::bdb::btree::BtreeReader;
-use crate::bdb::hash::HashReader;
 use crate::bdb::page::PageFormat;
 use crate::cli::getopt::Flag;
 use crate::cli::output::{Broken, Output};
@@ -10,13 +8,14 @@ use crate::cli::report::failure;
 use crate::cli::text::{SourceText, shown};
 use crate::cli::verb::{Call, HELP, Verb};
 use crate::lmdb::LmdbReader;
-use crate::table::file::Reader;
+use crate::table::file::{FileFormat, Reader};
 
 pub(super) static VERB: Verb = Verb {
     name: "dump",
     usage: "[--format text|db_dump] TYPE:FILE",
     help: "Print a table file: as source text that compiles back to the same table, or in the\n\
-           printable format of db_dump and mdb_dump. Entries that cannot be written as source text are named on\n\
+           printable format of db_dump and mdb_dump, which cdb tables do not have. Entries that\n\
+           cannot be written as source text are named on\n\
            standard error, and the exit status is 1.",
     flags: &[
         Flag {
@@ -37,11 +36,14 @@ fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
         Some(_) => return Err("--format is text or db_dump".into()),
     };
     let (spec, format) = call.table()?;
+    if for_berkeley_db && format == FileFormat::Cdb {
+        return Err("--format db_dump is for tables of Berkeley DB".into());
+    }
     let path = spec.file(format.suffix());
     let failed = |error: crate::Error| call.program.read_failure(&error.in_file(&path));
     let reader = Reader::new(format, call.open()?);
     let reader = reader.map_err(|error| failure(&error.in_file(&path)))?;
-    let mut text = SourceText::default();
+    let mut text = SourceText::of(format);
     let mut complete = true;
     let mut last_key = None;
     if for_berkeley_db {
@@ -54,7 +56,8 @@ fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
             printable(&value, output)?;
             continue;
         }
-        let written = match last_key.as_deref() == Some(&*key) {
+        let again = last_key.as_deref() == Some(&*key) && format != FileFormat::Cdb;
+        let written = match again {
             true => Err("a key can have one value only"),
             false => text.entry(&key, &value),
         };
@@ -78,12 +81,29 @@ fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
     Ok(complete)
 }
 
+/// What the header of a Berkeley DB file tells: the type, the number of elements, whether keys can
+/// have several values, and what pages have in common.
+type Facts = (&'static str, Option<u32>, bool, PageFormat);
+
 fn header(reader: &Reader, output: &mut Output) -> Result<(), Broken> {
-    let (kind, element_count, duplicates, format): (_, _, _, PageFormat) = match reader {
-        Reader::Hash(reader) => hash_facts(reader),
-        Reader::Btree(reader) => btree_facts(reader),
-        Reader::Lmdb(reader) => return lmdb_header(reader, output),
-    };
+    match reader {
+        Reader::Hash(reader) => {
+            let meta = reader.meta();
+            let count = Some(meta.element_count);
+            bdb_header(("hash", count, meta.duplicates, meta.format), output)
+        }
+        Reader::Btree(reader) => {
+            let meta = reader.meta();
+            bdb_header(("btree", None, meta.duplicates, meta.format), output)
+        }
+        Reader::Lmdb(reader) => lmdb_header(reader, output),
+        // Nobody prints these so.
+        Reader::Cdb(_) => Ok(()),
+    }
+}
+
+fn bdb_header(facts: Facts, output: &mut Output) -> Result<(), Broken> {
+    let (kind, element_count, duplicates, format) = facts;
     output.line(&[b"VERSION=3"])?;
     output.line(&[b"format=print"])?;
     output.line(&[b"type=", kind.as_bytes()])?;
@@ -113,17 +133,6 @@ fn lmdb_header(reader: &LmdbReader, output: &mut Output) -> Result<(), Broken> {
     output.line(&[b"maxreaders=126"])?;
     output.line(&[format!("db_pagesize={page_size}").as_bytes()])?;
     output.line(&[b"HEADER=END"])
-}
-
-fn hash_facts(reader: &HashReader) -> (&'static str, Option<u32>, bool, PageFormat) {
-    let meta = reader.meta();
-    let count = Some(meta.element_count);
-    ("hash", count, meta.duplicates, meta.format)
-}
-
-fn btree_facts(reader: &BtreeReader) -> (&'static str, Option<u32>, bool, PageFormat) {
-    let meta = reader.meta();
-    ("btree", None, meta.duplicates, meta.format)
 }
 
 /// A key or value on a line: a blank, printable ASCII as it is, a backslash doubled, `\nn` in

@@ -14,6 +14,7 @@
 //! | `verb` | what `rpostmap` does beside being `postmap`: the table of verbs |
 //! | `verify`, `dump`, `salvage` | the verbs |
 //! | `verify_lmdb`, `salvage_lmdb` | two of them for LMDB files |
+//! | `verify_cdb`, `salvage_cdb` | the same for cdb tables |
 //! | `text` | entries as source text |
 //! | `report` | messages on standard error, their texts and their exit status |
 //! | `output` | answers on standard output |
@@ -41,11 +42,13 @@ mod postmap;
 mod query;
 mod report;
 mod salvage;
+mod salvage_cdb;
 mod salvage_lmdb;
 mod settings;
 mod text;
 mod verb;
 mod verify;
+mod verify_cdb;
 mod verify_lmdb;
 
 use std::ffi::OsString;

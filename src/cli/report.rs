@@ -132,6 +132,9 @@ impl Program {
     /// What kept a table from being opened.
     pub(super) fn open_failure(&self, error: &Error) -> Fatal {
         let path = masked(error.path().unwrap_or(Path::new("")));
+        if let Some(reason) = self.cdb_reason(error) {
+            return format!("dict_cdbq_open: unable to init {path}: {reason}").into();
+        }
         match error.kind() {
             ErrorKind::Io { .. } | ErrorKind::Spec { .. } => failure(error),
             ErrorKind::Unsupported { .. } if error.path().is_none() => failure(error),
@@ -162,12 +165,16 @@ impl Program {
                 };
                 format!("error updating {}: {reason}", format.title(spec)).into()
             }
+            (FileFormat::Cdb, _) => cdb_write_failure(error),
             _ => failure(error),
         }
     }
 
     /// What kept a table that is open from being read.
     pub(super) fn read_failure(&self, error: &Error) -> Fatal {
+        if let (Some(reason), Some(path)) = (self.cdb_reason(error), error.path()) {
+            return format!("error reading {}: {reason}", masked(path)).into();
+        }
         match (error.kind(), error.path()) {
             (ErrorKind::Io { .. }, _) | (_, None) => failure(error),
             (kind, Some(path)) => format!("error reading {}: {kind}", masked(path)).into(),
@@ -182,6 +189,56 @@ fn original_reason(path: &str, kind: &ErrorKind) -> &'static str {
         ErrorKind::Corrupt { what, .. } if what == EMPTY => "Bad file descriptor",
         _ => "MDB_INVALID: File is not an LMDB file",
     }
+}
+
+impl Program {
+    /// What the original says of a damaged cdb table, and of a directory in its place, when we are
+    /// called by its name.
+    fn cdb_reason(&self, error: &Error) -> Option<&'static str> {
+        let is_cdb = error.path().is_some_and(is_cdb);
+        let io = error.io_error().and_then(std::io::Error::raw_os_error);
+        match error.kind() {
+            _ if !self.drop_in || !is_cdb => None,
+            ErrorKind::Corrupt { .. } => Some("Protocol error"),
+            ErrorKind::Io { .. } if io == Some(nix::libc::EISDIR) => Some("No such device"),
+            _ => None,
+        }
+    }
+
+    /// What kept a table from being opened for changes.
+    pub(super) fn change_failure(&self, format: FileFormat, error: &Error) -> Fatal {
+        match error.kind() {
+            ErrorKind::Unsupported { .. } if self.drop_in && format == FileFormat::Cdb => {
+                let text = "dict_cdb_open: inappropriate open flags for cdb database - \
+                            specify O_RDONLY or O_WRONLY|O_CREAT|O_TRUNC";
+                text.into()
+            }
+            _ => self.open_failure(error),
+        }
+    }
+}
+
+/// What kept a cdb table from being made.
+fn cdb_write_failure(error: &Error) -> Fatal {
+    let (ErrorKind::Io { action }, Some(path), Some(cause)) = (
+        error.kind(),
+        error.path().filter(|path| is_cdb(path)),
+        error.io_error(),
+    ) else {
+        return failure(error);
+    };
+    let (path, cause) = (masked(path), system_text(cause));
+    match *action {
+        "write" => format!("error writing {path}.tmp: {cause}").into(),
+        "rename" => format!("rename database from {path}.tmp to {path}: {cause}").into(),
+        _ => failure(error),
+    }
+}
+
+/// Whether `path` is that of a cdb table: files of other formats have other suffixes.
+fn is_cdb(path: &Path) -> bool {
+    let suffix = FileFormat::Cdb.suffix().as_bytes();
+    path.as_os_str().as_bytes().ends_with(suffix)
 }
 
 /// The text of an error with its cause, as the C library words it.

@@ -12,9 +12,9 @@ use crate::cli::getopt::Flag;
 use crate::cli::output::{Broken, Output};
 use crate::cli::postmap::Stop;
 use crate::cli::report::{Program, failure};
-use crate::cli::salvage_lmdb;
 use crate::cli::text::{SourceText, shown};
 use crate::cli::verb::{Call, HELP, Verb};
+use crate::cli::{salvage_cdb, salvage_lmdb};
 use crate::error::Error;
 use crate::file::store::Store;
 use crate::lmdb::is_lmdb;
@@ -32,7 +32,8 @@ pub(super) static VERB: Verb = Verb {
     usage: "[--deleted] [-o FILE] [TYPE:]FILE",
     help: "Print every entry that can be found in a damaged table file, as source text. What could\n\
            not be found is reported on standard error, and the exit status is 1. TYPE:FILE names\n\
-           the table of a source; FILE alone is the table file itself.",
+           the table of a source; FILE alone is the table file itself. In cdb tables nothing is\n\
+           ever deleted.",
     flags: &[
         Flag {
             letter: 0,
@@ -55,6 +56,9 @@ fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
     let store = call.open()?;
     if lmdb_in(call, &store)? {
         return salvage_lmdb::run(call, &store, output);
+    }
+    if call.is_cdb() {
+        return salvage_cdb::run(call, &store, output);
     }
     let options = Options::default().deleted(call.has("deleted"));
     let found = salvage(&store, options).map_err(|error| {

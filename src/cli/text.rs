@@ -1,13 +1,21 @@
 //! Entries as source text, and bytes as text.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use crate::key::{Fold, strip_nul};
 use crate::source::map::unwritable;
+use crate::table::FileFormat;
 
 /// Turns stored entries into lines of source text, and notes what compiling them back needs.
 #[derive(Default)]
 pub(super) struct SourceText {
+    /// The format of the table; `None` counts as one of Berkeley DB.
+    format: Option<FileFormat>,
+    /// The keys so far, where a key can come again.
+    keys: HashSet<Vec<u8>>,
+    /// A key that came again.
+    repeats: bool,
     /// Whether the entries end in a NUL, as the first one does.
     nul: Option<bool>,
     /// A key that folding would change.
@@ -17,6 +25,14 @@ pub(super) struct SourceText {
 }
 
 impl SourceText {
+    /// For the entries of a table of this format.
+    pub(super) fn of(format: FileFormat) -> SourceText {
+        SourceText {
+            format: Some(format),
+            ..SourceText::default()
+        }
+    }
+
     /// Key and value as they are written, or why they cannot be.
     pub(super) fn entry<'e>(
         &mut self,
@@ -38,6 +54,9 @@ impl SourceText {
         if *self.nul.get_or_insert(nul) != nul {
             return Err("other entries end in a NUL or not, unlike this one");
         }
+        if self.format == Some(FileFormat::Cdb) && !self.repeats {
+            self.repeats = !self.keys.insert(key.to_vec());
+        }
         self.folds |= matches!(Fold::Unicode.fold(key), Cow::Owned(_));
         self.binary |= std::str::from_utf8(key).is_err() || std::str::from_utf8(value).is_err();
         Ok((key, value))
@@ -46,8 +65,14 @@ impl SourceText {
     /// The options that compiling the text back to the same table needs, each with its reason.
     pub(super) fn options(&self) -> Vec<&'static str> {
         let mut options = Vec::new();
-        if self.nul == Some(false) {
-            options.push("-n (entries do not end in a NUL)");
+        let customary = self.format.is_none_or(FileFormat::customary_nul);
+        match self.nul {
+            Some(false) if customary => options.push("-n (entries do not end in a NUL)"),
+            Some(true) if !customary => options.push("-N (entries end in a NUL)"),
+            _ => {}
+        }
+        if self.repeats {
+            options.push("-w (a key has several values)");
         }
         if self.folds {
             options.push("-f (keys hold upper case)");

@@ -1,6 +1,7 @@
 //! The verbs: what `rpostmap` can do beside being `postmap`.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -139,6 +140,19 @@ impl Call<'_> {
     pub(super) fn stated_format(&self) -> Option<FileFormat> {
         let spec = TableSpec::parse(&self.operand, "");
         TableType::find(spec.type_name()).ok()?.format()
+    }
+
+    /// Whether the operand is a cdb table: `cdb:FILE`, or the file itself by its suffix.
+    pub(super) fn is_cdb(&self) -> bool {
+        let spec = TableSpec::parse(&self.operand, "");
+        let named = TableType::find(spec.type_name()).ok();
+        match named.and_then(TableType::format) {
+            Some(format) => format == FileFormat::Cdb,
+            None => {
+                let suffix = FileFormat::Cdb.suffix().as_bytes();
+                self.operand.as_bytes().ends_with(suffix)
+            }
+        }
     }
 
     /// The operand's file: `TYPE:FILE` names it as everywhere, anything else is the file itself.

@@ -12,7 +12,7 @@ use crate::cli::postmap::Stop;
 use crate::cli::report::failure;
 use crate::cli::text::escaped;
 use crate::cli::verb::{Call, HELP, Verb};
-use crate::cli::verify_lmdb;
+use crate::cli::{verify_cdb, verify_lmdb};
 use crate::error::Error;
 use crate::file::store::Store;
 use crate::table::file::FileFormat;
@@ -22,7 +22,8 @@ pub(super) static VERB: Verb = Verb {
     name: "verify",
     usage: "[--json] TYPE:FILE",
     help: "Check a whole table file. Prints every defect, or statistics when there is none.\n\
-           The numbers of the rules are explained in docs/verify.md. Exit status 1 for errors.",
+           The numbers of the rules are explained in docs/verify.md, those for cdb tables in\n\
+           docs/format-cdb.md. Exit status 1 for errors.",
     flags: &[
         Flag {
             letter: 0,
@@ -54,6 +55,7 @@ fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
         FileFormat::Hash => check_bdb(&store, &table, AccessMethod::Hash)?,
         FileFormat::Btree => check_bdb(&store, &table, AccessMethod::Btree)?,
         FileFormat::Lmdb => verify_lmdb::check(&store, &table)?,
+        FileFormat::Cdb => verify_cdb::check(&store, &table)?,
     };
     if call.has("json") {
         output.line(&[printed.json.to_string().as_bytes()])?;

@@ -86,6 +86,14 @@ pub struct LockedFile {
 }
 
 impl LockedFile {
+    /// A file whose `flock` the caller has taken.
+    pub(super) fn flocked(file: File) -> LockedFile {
+        LockedFile {
+            file,
+            kind: LockKind::Flock,
+        }
+    }
+
     /// The file.
     pub fn file(&self) -> &File {
         &self.file

@@ -5,6 +5,7 @@
 //! * [`lock`]: `flock` and whole-file record locks as guards, and locking the file a name stands for
 //! * [`WriteAt`], [`UpdateAt`]: where a file in the making, or an update, is written to
 //! * [`replace`]: write a new table beside the old one and rename, so that readers see old or new
+//! * [`staging`]: the same under the fixed name that writers of cdb tables lock
 //! * [`in_place`]: change a file that somebody holds the lock of
 //! * [`signals`]: hold back the signals that would end the process half-way
 //! * [`privilege`]: act as the owner of a source file
@@ -18,6 +19,7 @@ pub(crate) mod overlap;
 pub mod privilege;
 pub mod replace;
 pub mod signals;
+pub mod staging;
 pub mod store;
 mod write_at;
 

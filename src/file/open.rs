@@ -14,13 +14,22 @@ use crate::error::{Error, Result};
 /// Follows symbolic links. Errors carry the action "open": a directory is "Is a directory", a FIFO
 /// or device is refused in words.
 pub(super) fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<(File, Metadata)> {
+    open_regular_with(path, options, 0)
+}
+
+/// [`open_regular`] with further flags of `open(2)`: `O_NOFOLLOW`, say.
+pub(super) fn open_regular_with(
+    path: &Path,
+    options: &mut OpenOptions,
+    flags: i32,
+) -> Result<(File, Metadata)> {
     let failed = |source| Error::io("open", path, source);
-    let quick = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let quick = flags | libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = match options.custom_flags(quick).open(path) {
         // Only a regular file on which somebody holds a lease (see fcntl(2)) answers so. The lease
         // is being taken away, and the wait for that is bounded by the kernel.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            options.custom_flags(libc::O_NOCTTY).open(path)
+            options.custom_flags(flags | libc::O_NOCTTY).open(path)
         }
         other => other,
     }

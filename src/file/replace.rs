@@ -501,7 +501,7 @@ impl WriteAt for Replacement {
     }
 }
 
-fn check(signals: &mut SignalHold, path: &Path) -> Result<()> {
+pub(super) fn check(signals: &mut SignalHold, path: &Path) -> Result<()> {
     match signals.pending() {
         None => Ok(()),
         Some(signal) => Err(Error::new(ErrorKind::Interrupted { signal }).in_file(path)),
@@ -737,7 +737,7 @@ fn allocate(file: &File, old_len: u64, len: u64) -> io::Result<()> {
 
 /// Makes a rename durable. A directory that cannot be opened for reading, and a file system that
 /// has nothing to do here, are no failure.
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     let synced = File::open(path).and_then(|directory| directory.sync_all());
     match synced {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EINVAL)) => Ok(()),
@@ -760,7 +760,7 @@ fn end_of_links(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::from_raw_os_error(libc::ELOOP))
 }
 
-fn directory(path: &Path) -> &Path {
+pub(super) fn directory(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -768,7 +768,7 @@ fn directory(path: &Path) -> &Path {
 }
 
 /// Whether `path`, not followed, is `file`.
-fn names(path: &Path, file: &File) -> bool {
+pub(super) fn names(path: &Path, file: &File) -> bool {
     match (fs::symlink_metadata(path), file.metadata()) {
         (Ok(named), Ok(open)) => same_file(&named, &open),
         _ => false,

@@ -15,12 +15,15 @@ use crate::table::ahead::{Item, Stored, StoredForm, for_each};
 use crate::table::file::FileFormat;
 use crate::table::lmdb::LmdbOptions;
 use crate::table::notice::Notice;
-use crate::table::replace::replace;
+use crate::table::replace::Place;
 
 /// A guess at the length of a line.
 const SOURCE_LINE_LEN: usize = 40;
 /// Memory set aside on the word of a file's length, in bytes of text.
 const RESERVE_MAX: usize = 1 << 30;
+
+/// How often it is looked whether a signal asks the process to end, where signals are held.
+const ITEMS_PER_CHECK: u64 = 4096;
 
 /// How a table is made from its source.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +32,8 @@ pub struct CompileOptions {
     pub fold: Fold,
     /// Whether keys and values get a NUL.
     pub nul: NulPolicy,
-    /// Which of two entries with one key stays.
+    /// Which of two entries with one key stays. `KeepAll` is `KeepFirst` where the format holds one
+    /// entry a key.
     pub on_duplicate: OnDuplicate,
     /// For `lmdb:` tables alone.
     pub lmdb: LmdbOptions,
@@ -85,24 +89,19 @@ pub fn compile<S: EntrySource + Send>(
     options: &CompileOptions,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Compiled> {
-    let target = format.lock(path)?;
-    if target.removed_empty() {
-        notify(Notice::RemovedEmpty {
-            table: path.to_path_buf(),
-        });
-    }
+    let mut place = Place::lock(format, path, notify)?;
     let mut source = source()?;
-    let entries = read_entries(format, path, &mut source, options, notify)?;
+    let entries = read_entries(format, &mut place, &mut source, options, notify)?;
     let entry_count = entries.len();
     let lmdb = &options.lmdb;
     let build = |entries: &Entries, out: &mut dyn WriteAt| format.build(lmdb, entries, out);
-    let len = replace(target, source.mode, entries, build, lmdb, notify)?;
+    let len = place.put(source.mode, entries, build, lmdb, notify)?;
     Ok(Compiled { entry_count, len })
 }
 
 fn read_entries<S: EntrySource + Send>(
     format: FileFormat,
-    path: &Path,
+    place: &mut Place,
     source: &mut Source<S>,
     options: &CompileOptions,
     notify: &mut dyn FnMut(Notice),
@@ -120,14 +119,21 @@ fn read_entries<S: EntrySource + Send>(
         .min(RESERVE_MAX);
     // The bytes of entries are about those of their lines, which are a few dozen each.
     entries.reserve(len / SOURCE_LINE_LEN, len);
+    let on_duplicate = format.on_duplicate(options.on_duplicate);
+    let mut item_count = 0u64;
     for_each(&mut source.entries, source.len, form, &mut |item| {
+        item_count += 1;
+        if item_count.is_multiple_of(ITEMS_PER_CHECK) {
+            place.check_signals()?;
+        }
         match item {
             Item::Warning(warning) => notify(Notice::Source(warning)),
             Item::Entry(key, value) => {
                 let checked = format.check_key(&options.lmdb, key);
-                checked.map_err(|error| error.in_file(path))?;
-                if entries.insert_or(options.on_duplicate, key, value)? == Inserted::Duplicate {
-                    let (table, key) = (format.name_in_warnings(path), form.shown(key));
+                checked.map_err(|error| error.in_file(place.path()))?;
+                if entries.insert_or(on_duplicate, key, value)? == Inserted::Duplicate {
+                    let table = format.name_in_warnings(place.path());
+                    let key = form.shown(key);
                     notify(Notice::Duplicate { table, key });
                 }
             }
@@ -136,8 +142,9 @@ fn read_entries<S: EntrySource + Send>(
     })?;
     for mark in source.entries.marks() {
         let Stored { key, value } = form.mark(mark);
-        if entries.insert_or(options.on_duplicate, &key, &value)? == Inserted::Duplicate {
-            let (table, key) = (path.to_path_buf(), mark.key.clone());
+        if entries.insert_or(on_duplicate, &key, &value)? == Inserted::Duplicate {
+            let table = format.name_in_warnings(place.path());
+            let key = mark.key.clone();
             notify(Notice::Duplicate { table, key });
         }
     }

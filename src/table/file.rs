@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::bdb::btree::{BtreeBuilder, BtreeReader};
 use crate::bdb::hash::{HashBuilder, HashReader};
-use crate::entries::Entries;
+use crate::cdb::{CdbBuilder, CdbReader};
+use crate::entries::{Entries, OnDuplicate};
 use crate::error::{Error, ErrorKind, Result, masked};
 use crate::file::WriteAt;
 use crate::file::replace::{Protocol, Target};
@@ -38,6 +39,8 @@ pub enum FileFormat {
     Btree,
     /// LMDB.
     Lmdb,
+    /// cdb: made as a whole and never changed.
+    Cdb,
 }
 
 impl FileFormat {
@@ -46,6 +49,7 @@ impl FileFormat {
         match self {
             FileFormat::Hash | FileFormat::Btree => ".db",
             FileFormat::Lmdb => ".lmdb",
+            FileFormat::Cdb => ".cdb",
         }
     }
 
@@ -55,13 +59,16 @@ impl FileFormat {
             FileFormat::Hash => "hash",
             FileFormat::Btree => "btree",
             FileFormat::Lmdb => "lmdb",
+            FileFormat::Cdb => "cdb",
         }
     }
 
-    /// A table as messages name it. Berkeley DB's have their suffix there.
+    /// A table as messages name it. All but LMDB's have their suffix there.
     pub(crate) fn title(self, spec: &TableSpec) -> String {
         let name = match self {
-            FileFormat::Hash | FileFormat::Btree => masked(spec.file(self.suffix())),
+            FileFormat::Hash | FileFormat::Btree | FileFormat::Cdb => {
+                masked(spec.file(self.suffix()))
+            }
             FileFormat::Lmdb => masked(spec.name()),
         };
         format!("{}:{name}", self.type_name())
@@ -70,7 +77,7 @@ impl FileFormat {
     /// Opens the file of a table for reading, as other programs that use the format do.
     pub(crate) fn open_store(self, path: &Path, mode: StoreMode) -> Result<Store> {
         match self {
-            FileFormat::Hash | FileFormat::Btree => Store::open(path, mode),
+            FileFormat::Hash | FileFormat::Btree | FileFormat::Cdb => Store::open(path, mode),
             FileFormat::Lmdb => lmdb::open_store(path, mode),
         }
     }
@@ -79,22 +86,24 @@ impl FileFormat {
     pub fn customary_nul(self) -> bool {
         match self {
             FileFormat::Hash | FileFormat::Btree | FileFormat::Lmdb => true,
+            FileFormat::Cdb => false,
         }
     }
 
     /// What programs that use such files keep to.
     pub(crate) fn protocol(self) -> Protocol {
         match self {
-            FileFormat::Hash | FileFormat::Btree => Protocol::Rewritten,
+            FileFormat::Hash | FileFormat::Btree | FileFormat::Cdb => Protocol::Rewritten,
             FileFormat::Lmdb => Protocol::Mapped,
         }
     }
 
-    /// Waits for the lock of the table file `path` that is to be replaced.
+    /// Waits for the lock of the table file `path` that is to be replaced. Makers of cdb tables lock
+    /// another file: see [`Staging`](crate::file::staging::Staging).
     pub(crate) fn lock(self, path: &Path) -> Result<Target> {
         let target = Target::lock_as(path, self.protocol());
         match self {
-            FileFormat::Hash | FileFormat::Btree => target,
+            FileFormat::Hash | FileFormat::Btree | FileFormat::Cdb => target,
             FileFormat::Lmdb => {
                 let target = target.map_err(as_open_database)?;
                 check_replaceable(&target)?;
@@ -106,21 +115,30 @@ impl FileFormat {
     /// Refuses a key that a table cannot hold.
     pub(crate) fn check_key(self, lmdb: &LmdbOptions, key: &[u8]) -> Result<()> {
         match self {
-            FileFormat::Hash | FileFormat::Btree => Ok(()),
+            FileFormat::Hash | FileFormat::Btree | FileFormat::Cdb => Ok(()),
             FileFormat::Lmdb => check_key(&Layout::native(lmdb.version), key),
+        }
+    }
+
+    /// What is done about a key that comes again, in a file of this format: where one key cannot
+    /// have several entries, `KeepAll` is `KeepFirst`.
+    pub(crate) fn on_duplicate(self, asked: OnDuplicate) -> OnDuplicate {
+        match (self, asked) {
+            (FileFormat::Cdb, asked) => asked,
+            (_, OnDuplicate::KeepAll) => OnDuplicate::KeepFirst,
+            (_, asked) => asked,
         }
     }
 
     /// The table file `path` as warnings name it.
     pub(crate) fn name_in_warnings(self, path: &Path) -> PathBuf {
+        let bytes = path.as_os_str().as_bytes();
+        let suffix = self.suffix().as_bytes();
+        let name = bytes.strip_suffix(suffix).unwrap_or(bytes);
         match self {
             FileFormat::Hash | FileFormat::Btree => path.to_path_buf(),
-            FileFormat::Lmdb => {
-                let path = path.as_os_str().as_bytes();
-                let suffix = self.suffix().as_bytes();
-                let name = path.strip_suffix(suffix).unwrap_or(path);
-                OsString::from_vec([b"lmdb:", name].concat()).into()
-            }
+            FileFormat::Lmdb => OsString::from_vec([b"lmdb:", name].concat()).into(),
+            FileFormat::Cdb => OsString::from_vec(name.to_vec()).into(),
         }
     }
 
@@ -135,6 +153,7 @@ impl FileFormat {
             FileFormat::Hash => HashBuilder::new().build(entries, out),
             FileFormat::Btree => BtreeBuilder::new().build(entries, out),
             FileFormat::Lmdb => lmdb.builder(None).build(entries, out),
+            FileFormat::Cdb => CdbBuilder::new().build(entries, out),
         }
     }
 }
@@ -144,6 +163,7 @@ pub(crate) enum Reader {
     Hash(HashReader),
     Btree(BtreeReader),
     Lmdb(LmdbReader),
+    Cdb(CdbReader),
 }
 
 impl Reader {
@@ -152,6 +172,7 @@ impl Reader {
             FileFormat::Hash => HashReader::new(store).map(Reader::Hash),
             FileFormat::Btree => BtreeReader::new(store).map(Reader::Btree),
             FileFormat::Lmdb => LmdbReader::new(store).map(Reader::Lmdb),
+            FileFormat::Cdb => CdbReader::new(store).map(Reader::Cdb),
         }
     }
 
@@ -160,6 +181,7 @@ impl Reader {
             Reader::Hash(reader) => reader.store(),
             Reader::Btree(reader) => reader.store(),
             Reader::Lmdb(reader) => reader.store(),
+            Reader::Cdb(reader) => reader.store(),
         }
     }
 
@@ -168,6 +190,7 @@ impl Reader {
             Reader::Hash(reader) => reader.get(key),
             Reader::Btree(reader) => reader.get(key),
             Reader::Lmdb(reader) => reader.get(key),
+            Reader::Cdb(reader) => reader.get(key),
         }
     }
 
@@ -176,6 +199,7 @@ impl Reader {
             Reader::Hash(reader) => Box::new(reader.iter()?),
             Reader::Btree(reader) => Box::new(reader.iter()?),
             Reader::Lmdb(reader) => Box::new(reader.iter()?),
+            Reader::Cdb(reader) => Box::new(reader.iter()?),
         })
     }
 }

@@ -46,6 +46,7 @@ const DEPTH_MAX: usize = 100;
 /// In the order of names.
 static TYPES: &[TableType] = &[
     file("btree", FileFormat::Btree),
+    file("cdb", FileFormat::Cdb),
     read("debug", open_debug),
     read("environ", |spec, with| {
         let environment = with.options.environment.clone();
@@ -140,7 +141,7 @@ const fn read(
 }
 
 /// Types of Postfix that this version does not know how to read yet.
-static NOT_YET: &[&str] = &["cdb", "cidr", "pcre", "regexp", "texthash"];
+static NOT_YET: &[&str] = &["cidr", "pcre", "regexp", "texthash"];
 
 /// Types of Postfix that ask other programs for their answers.
 static SERVICES: &[&str] = &["memcache", "nis", "proxy", "socketmap", "tcp"];

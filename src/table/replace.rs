@@ -8,8 +8,83 @@ use crate::entries::Entries;
 use crate::error::{Result, masked};
 use crate::file::WriteAt;
 use crate::file::replace::{Protocol, Replacement, Target};
+use crate::file::staging::Staging;
+use crate::table::file::FileFormat;
 use crate::table::lmdb::{LmdbOptions, lock_file, rewrite_in_place};
 use crate::table::notice::Notice;
+
+/// Where a new table goes, and the right to put it there.
+pub(crate) enum Place {
+    /// A file of any name beside the table, whose own lock keeps others out.
+    Beside(Target),
+    /// The file that writers of cdb tables lock.
+    Staging(Staging),
+}
+
+impl Place {
+    /// Waits for the lock of the table file `path`.
+    pub(crate) fn lock(
+        format: FileFormat,
+        path: &Path,
+        notify: &mut dyn FnMut(Notice),
+    ) -> Result<Place> {
+        if format == FileFormat::Cdb {
+            return Staging::lock(path).map(Place::Staging);
+        }
+        let target = format.lock(path)?;
+        if target.removed_empty() {
+            notify(Notice::RemovedEmpty {
+                table: path.to_path_buf(),
+            });
+        }
+        Ok(Place::Beside(target))
+    }
+
+    /// The table file, as it was given.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Place::Beside(target) => target.path(),
+            Place::Staging(staging) => staging.path(),
+        }
+    }
+
+    /// Whether a signal that is held asks the process to end.
+    pub(crate) fn check_signals(&mut self) -> Result<()> {
+        match self {
+            Place::Beside(_) => Ok(()),
+            Place::Staging(staging) => staging.check_signals(),
+        }
+    }
+
+    /// As [`replace`].
+    pub(crate) fn put(
+        self,
+        mode: u32,
+        entries: Entries,
+        build: impl FnOnce(&Entries, &mut dyn WriteAt) -> Result<u64>,
+        lmdb: &LmdbOptions,
+        notify: &mut dyn FnMut(Notice),
+    ) -> Result<u64> {
+        match self {
+            Place::Beside(target) => replace(target, mode, entries, build, lmdb, notify),
+            Place::Staging(mut staging) => {
+                staging.start(mode)?;
+                let len = build(&entries, &mut staging)?;
+                while_dropping(entries, || staging.commit())?;
+                Ok(len)
+            }
+        }
+    }
+}
+
+/// Does `work`. To give back the memory of millions of entries takes as long as to wait for the
+/// disk, so both happen at once.
+fn while_dropping<T>(entries: Entries, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        scope.spawn(|| drop(entries));
+        work()
+    })
+}
 
 /// Writes the table of `entries` as `build` does, and puts it in the place of `target`. Returns what
 /// `build` returned, the length in bytes. `mode` is for a table that does not exist yet.
@@ -36,12 +111,7 @@ pub(crate) fn replace(
         .is_some();
     let len = build(&entries, &mut new)?;
     new.set_len(len)?;
-    let committed = thread::scope(|scope| {
-        // To give back the memory of millions of entries takes as long as to wait for the disk.
-        scope.spawn(|| drop(entries));
-        new.commit()
-    });
-    match committed? {
+    match while_dropping(entries, || new.commit())? {
         Some(reason) if !told => notify(in_place(&path, &reason)),
         None if other_links => notify(Notice::OtherLinks { table: path }),
         _ => {}

@@ -41,6 +41,9 @@ const LOOKUPS_BY_PAGE: u64 = 200;
 /// To look up a key takes as long as to read about so many bytes in one go.
 const LOOKUP_COST_LEN: u64 = 8192;
 
+/// Why there are no changes of cdb tables.
+const CDB_IS_CONSTANT: &str = "cdb tables cannot be changed, only made anew from their source";
+
 /// A table that is locked for changes. Dropped without [`TableUpdater::commit`] it changes
 /// nothing.
 ///
@@ -110,13 +113,16 @@ impl TableUpdater {
     /// # Errors
     ///
     /// `Io` with action "open", "open database" or "lock"; `Corrupt` or `Unsupported` when the file
-    /// is not what its type says or cannot be changed.
+    /// is not what its type says or cannot be changed, as those of cdb tables.
     pub fn open(
         format: FileFormat,
         path: &Path,
         missing: Missing,
         notify: &mut dyn FnMut(Notice),
     ) -> Result<TableUpdater> {
+        if format == FileFormat::Cdb {
+            return Err(Error::unsupported(CDB_IS_CONSTANT));
+        }
         let target = match (missing, format) {
             (Missing::Create { mode }, FileFormat::Lmdb) => {
                 Target::lock_or_make(path, mode).map_err(as_open_database)?
@@ -236,8 +242,8 @@ impl TableUpdater {
                         self.expect(len)?;
                     }
                     if !self.put(key, value, options.on_duplicate)? {
-                        let (table, key) =
-                            (self.format.name_in_warnings(&self.path), form.shown(key));
+                        let table = self.format.name_in_warnings(&self.path);
+                        let key = form.shown(key);
                         notify(Notice::Duplicate { table, key });
                     }
                 }
@@ -266,6 +272,7 @@ impl TableUpdater {
         let checked = self.format.check_key(&lmdb, key);
         checked.map_err(|error| error.in_file(&self.path))?;
         self.count_lookup()?;
+        let on_duplicate = self.format.on_duplicate(on_duplicate);
         let keep_first = on_duplicate == OnDuplicate::KeepFirst;
         if let Work::Pages { .. } = self.work
             && keep_first
@@ -487,6 +494,7 @@ impl FormatUpdater {
             FileFormat::Lmdb => LmdbReader::new(store)
                 .map(Box::new)
                 .map(FormatUpdater::Lmdb),
+            FileFormat::Cdb => Err(Error::unsupported(CDB_IS_CONSTANT)),
         }
         .map_err(|error| error.in_file(path))
     }

@@ -12,11 +12,15 @@
 //! commit          fsync, rename over the table, fsync the directory, release the lock
 //! ```
 //!
+//! The original that waited gives up when nothing has the name by then ("stat(t.cdb.tmp): No such
+//! file or directory"). So if somebody waits, an empty file is left for it: it opens that, locks it
+//! and renames it in its turn.
+//!
 //! The old table is not looked at: it has no lock, its owner and mode do not count, and a symbolic
 //! link in its place is replaced.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -45,6 +49,8 @@ pub struct Staging {
     temporary: PathBuf,
     /// Whether `temporary` still names the file.
     named: bool,
+    /// The permission bits of the new table, once they are known.
+    mode: Option<u32>,
     // In this order they are dropped: the lock is released, and only then may a signal act.
     locked: LockedFile,
     signals: SignalHold,
@@ -89,6 +95,7 @@ impl Staging {
                 path: path.to_path_buf(),
                 temporary,
                 named: true,
+                mode: None,
                 locked,
                 signals,
             });
@@ -117,7 +124,9 @@ impl Staging {
         emptied.map_err(|error| self.failed("write", error))?;
         let permissions = Permissions::from_mode(mode & 0o777);
         let set = file.set_permissions(permissions);
-        set.map_err(|error| self.failed("chmod", error))
+        set.map_err(|error| self.failed("chmod", error))?;
+        self.mode = Some(mode & 0o777);
+        Ok(())
     }
 
     /// Puts the new table in the place of the old one, durably, and releases the lock.
@@ -132,6 +141,14 @@ impl Staging {
         let renamed = fs::rename(&self.temporary, &self.path);
         renamed.map_err(|error| self.failed("rename", error))?;
         self.named = false;
+        if let Some(mode) = self.mode.filter(|_| is_waited_for(self.locked.file())) {
+            // The original makes its table with the mode of the file it finds.
+            let mut options = OpenOptions::new();
+            let made = options.write(true).create_new(true).mode(0o600);
+            let made = made.open(&self.temporary);
+            // If it cannot be made, whoever waits has to begin again.
+            let _ = made.and_then(|file| file.set_permissions(Permissions::from_mode(mode)));
+        }
         let synced = sync_directory(directory(&self.path));
         synced.map_err(|error| self.failed("sync", error))
     }
@@ -155,8 +172,41 @@ impl WriteAt for Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         // While it is locked and has the name it is ours to remove.
-        if self.named && names(&self.temporary, self.locked.file()) {
+        if !self.named || !names(&self.temporary, self.locked.file()) {
+            return;
+        }
+        let file = self.locked.file();
+        // Whoever waits goes on with it, unless its mode is not that of a table yet.
+        let is_left = self.mode.is_some() && is_waited_for(file) && file.set_len(0).is_ok();
+        if !is_left {
             let _ = fs::remove_file(&self.temporary);
         }
     }
 }
+
+/// Whether a process waits for the `flock` of `file`, as far as procfs tells.
+fn is_waited_for(file: &File) -> bool {
+    let Ok(metadata) = file.metadata() else {
+        return false;
+    };
+    let inode = metadata.ino().to_string();
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    locks.lines().any(|line| waits_for(line, &inode))
+}
+
+/// Whether a line of `/proc/locks` is about somebody who waits for the `flock` of an inode. The
+/// device is left out: file systems give another one there than in stat(2). proc_locks(5):
+///
+/// ```text
+/// 1: FLOCK  ADVISORY  WRITE 711 08:01:131077 0 EOF
+/// 1: -> FLOCK  ADVISORY  WRITE 712 08:01:131077 0 EOF
+/// ```
+fn waits_for(line: &str, inode: &str) -> bool {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    words.next() == Some("->")
+        && words.next() == Some("FLOCK")
+        && words.nth(3).and_then(|place| place.rsplit(':').next()) == Some(inode)
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ mod oracle;
 #[path = "../common/planted.rs"]
 mod planted_files;
 
+mod cdb;
 mod concurrent;
 mod interleaved;
 mod interrupted;

@@ -10,6 +10,8 @@ mod planted_files;
 mod alloc;
 mod btree;
 mod btree_updates;
+mod cdb;
+mod cdb_laws;
 mod corpus;
 mod corrupt;
 mod damaged;

@@ -14,6 +14,7 @@ mod cdb;
 mod concurrent;
 mod interleaved;
 mod interrupted;
+mod lmdb_files;
 mod modes;
 mod old_files;
 mod password;

@@ -136,7 +136,9 @@ impl Program {
             return format!("dict_cdbq_open: unable to init {path}: {reason}").into();
         }
         match error.kind() {
-            ErrorKind::Io { .. } | ErrorKind::Spec { .. } => failure(error),
+            ErrorKind::Io { .. } | ErrorKind::Spec { .. } | ErrorKind::Lookup { .. } => {
+                failure(error)
+            }
             ErrorKind::Unsupported { .. } if error.path().is_none() => failure(error),
             // What the original says of anything that is not a database.
             kind if self.drop_in => {

@@ -73,3 +73,79 @@ pub fn is_lmdb(store: &Store) -> Result<bool> {
     };
     Ok([12, 16, 24].into_iter().any(magic))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::lock::{FileLock, LockMode};
+    use crate::file::testing::TestDir;
+    use crate::lmdb::LmdbReader;
+    use crate::lmdb::PageNo;
+    use crate::lmdb::layout::Layout;
+    use crate::lmdb::meta::{Meta, TreeRecord};
+    use std::fs::OpenOptions;
+    use std::thread;
+    use std::time::Duration;
+
+    fn empty_table() -> Vec<u8> {
+        let meta = Meta {
+            map_size: 1 << 20,
+            free: TreeRecord::empty(4096, 0x4008),
+            main: TreeRecord::empty(0, 0),
+            last_page: PageNo(1),
+            txn: 0,
+        };
+        let mut file = vec![0; 8192];
+        for (number, page) in [PageNo(0), PageNo(1)]
+            .into_iter()
+            .zip(file.chunks_mut(4096))
+        {
+            meta.put(&Layout::V1, number, page).unwrap();
+        }
+        file
+    }
+
+    #[test]
+    fn readers_wait_for_the_record_lock_of_a_writer_and_not_for_flock() {
+        let dir = TestDir::new();
+        let path = dir.path("t.lmdb");
+        std::fs::write(&path, empty_table()).unwrap();
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .unwrap();
+        let flock = FileLock::wait(&file, &path, LockKind::Flock, LockMode::Exclusive).unwrap();
+        let reader = LmdbReader::new(open_store(&path, StoreMode::POSITIONED).unwrap()).unwrap();
+        assert_eq!(reader.get(b"a").unwrap(), None);
+        drop(flock);
+        let lock = FileLock::wait(&file, &path, LockKind::Record, LockMode::Exclusive).unwrap();
+        let (opening, looking) = thread::scope(|scope| {
+            let opening = scope.spawn(|| open_store(&path, StoreMode::MEMORY).is_ok());
+            let looking = scope.spawn(|| reader.get(b"a").unwrap().is_none());
+            thread::sleep(Duration::from_millis(50));
+            assert!(!opening.is_finished() && !looking.is_finished());
+            drop(lock);
+            (opening.join().unwrap(), looking.join().unwrap())
+        });
+        assert!(opening && looking);
+    }
+
+    #[test]
+    fn what_is_no_lmdb_file_is_opened_all_the_same() {
+        let dir = TestDir::new();
+        for (content, lmdb) in [
+            (&b""[..], false),
+            (b"text\n", false),
+            (&empty_table(), true),
+        ] {
+            let path = dir.path("t.lmdb");
+            std::fs::write(&path, content).unwrap();
+            for mode in [StoreMode::AUTO, StoreMode::MEMORY, StoreMode::POSITIONED] {
+                let store = open_store(&path, mode).unwrap();
+                assert_eq!(is_lmdb(&store).unwrap(), lmdb);
+                assert_eq!(store.session().unwrap().len(), content.len() as u64);
+            }
+        }
+    }
+}

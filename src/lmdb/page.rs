@@ -288,3 +288,99 @@ impl<'a> Page<'a> {
         Ok(low)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lmdb::layout::{DataVersion, PageSize};
+
+    /// A leaf of 256 bytes, LMDB 0.9, with the keys and values of `pairs`, lowest node last.
+    fn leaf(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
+        let mut page = vec![0; 256];
+        let (mut lower, mut upper) = (16, 256);
+        let put = |page: &mut [u8], at: usize, number: usize| {
+            let number = u16::try_from(number).unwrap();
+            page[at..at + 2].copy_from_slice(&number.to_le_bytes());
+        };
+        for (key, value) in pairs {
+            upper -= (8 + key.len() + value.len()).next_multiple_of(2);
+            put(&mut page, upper, value.len());
+            put(&mut page, upper + 6, key.len());
+            page[upper + 8..][..key.len()].copy_from_slice(key);
+            page[upper + 8 + key.len()..][..value.len()].copy_from_slice(value);
+            put(&mut page, lower, upper);
+            lower += 2;
+        }
+        page[0] = 9;
+        page[10] = 2;
+        put(&mut page, 12, lower);
+        put(&mut page, 14, upper);
+        page
+    }
+
+    fn layout() -> Layout {
+        let page_size = PageSize::new(256, DataVersion::V1).unwrap();
+        Layout {
+            page_size,
+            ..Layout::V1
+        }
+    }
+
+    fn page(bytes: &[u8]) -> Result<Page<'_>> {
+        Page::new(bytes.into(), layout(), PageNo(9))
+    }
+
+    #[test]
+    fn keys_are_found_and_children_are_chosen() {
+        let bytes = leaf(&[(b"a", b"1"), (b"ab", b""), (b"b", b"333")]);
+        let page = page(&bytes).unwrap();
+        assert_eq!((page.len(), page.upper()), (3, 256 - 10 - 10 - 12));
+        for (key, value) in [
+            (&b"a"[..], Some(&b"1"[..])),
+            (b"ab", Some(b"")),
+            (b"b", Some(b"333")),
+            (b"", None),
+            (b"aa", None),
+            (b"c", None),
+        ] {
+            let stored = page.find(key).unwrap().map(|node| node.stored());
+            let found = stored.map(|stored| match stored {
+                crate::lmdb::node::Stored::Inline { start, end } => page.slice(start..end),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(found.as_deref(), value);
+        }
+        // The same bytes as a branch page: the lengths of the values are the children.
+        let mut bytes = leaf(&[(b"", &[0; 5]), (b"k", &[0; 6]), (b"m", &[0; 7])]);
+        bytes[10] = 1;
+        let page = Page::new(bytes.into(), layout(), PageNo(9)).unwrap();
+        for (key, child) in [("", 5), ("j", 5), ("k", 6), ("l", 6), ("m", 7), ("zz", 7)] {
+            assert_eq!(page.route(key.as_bytes()).unwrap(), PageNo(child), "{key}");
+        }
+    }
+
+    #[test]
+    fn headers_and_nodes_that_cannot_be_are_refused() {
+        let good = leaf(&[(b"key", b"value"), (b"z", b"")]);
+        for (offset, value, text) in [
+            (0, 8, "page 9: page carries the number 8"),
+            (10, 3, "page 9: page has flags 0x3"),
+            (10, 4, "page 9: page has flags 0x4"),
+            (12, 16, "page 9: page is empty"),
+            (12, 14, "page 9: free space from 14 to 230 cannot be"),
+            (12, 19, "page 9: free space from 19 to 230 cannot be"),
+            (12, 240, "page 9: free space from 240 to 230 cannot be"),
+            (16, 241, "page 9, slot 0: node begins at an odd offset"),
+            (16, 228, "page 9, slot 0: node is not among the nodes"),
+            (16, 250, "page 9, slot 0: node runs off the page"),
+            (246, 0, "page 9, slot 0: key is empty"),
+            (240, 6, "page 9, slot 0: value runs off the page"),
+            (244, 8, "page 9, slot 0: unknown node flags"),
+        ] {
+            let mut bytes = good.clone();
+            bytes[offset] = value;
+            let found = page(&bytes).and_then(|page| page.node(0).map(|_| ()));
+            assert_eq!(found.unwrap_err().to_string(), text);
+        }
+    }
+}

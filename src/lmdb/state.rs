@@ -140,3 +140,99 @@ pub(crate) fn busy() -> Error {
         reason: "the table is changed faster than it can be read".into(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::store::{Store, StoreMode};
+    use crate::file::testing::TestDir;
+    use crate::lmdb::meta::TreeRecord;
+    use std::fs::{File, OpenOptions};
+    use std::os::unix::fs::FileExt;
+    use std::path::Path;
+
+    const LAYOUT: Layout = Layout::V1;
+
+    /// What transaction `txn` writes.
+    fn meta_page(txn: u64) -> Vec<u8> {
+        let meta = Meta {
+            map_size: 1 << 20,
+            free: TreeRecord::empty(4096, 0x4008),
+            main: TreeRecord::empty(0, 0),
+            last_page: PageNo(1),
+            txn,
+        };
+        let mut page = vec![0; 4096];
+        meta.put(&LAYOUT, PageNo(txn % 2), &mut page).unwrap();
+        page
+    }
+
+    fn commit(file: &File, txn: u64) {
+        file.write_all_at(&meta_page(txn), 4096 * (txn % 2))
+            .unwrap();
+    }
+
+    fn writable(path: &Path) -> File {
+        OpenOptions::new().write(true).open(path).unwrap()
+    }
+
+    #[test]
+    fn the_newer_meta_page_counts_and_page_0_of_two_equal_ones() {
+        for (first, second, current) in [(4, 3, 4), (4, 5, 5), (0, 0, 0), (0, 1, 1)] {
+            let mut bytes = meta_page(first);
+            bytes.extend(meta_page(second | 1));
+            // Both pages of a new file say 0.
+            if second == 0 {
+                LAYOUT
+                    .put_word(&mut bytes, 4096 + LAYOUT.txn_offset(), 0)
+                    .unwrap();
+            }
+            let store = Store::from_bytes(bytes);
+            let state = State::read(&store.session().unwrap()).unwrap();
+            assert_eq!(state.meta().txn, current);
+            assert_eq!(state.current, usize::try_from(current).unwrap() % 2);
+        }
+    }
+
+    #[test]
+    fn a_state_holds_until_its_meta_page_is_written_again() {
+        let dir = TestDir::new();
+        let path = dir.write("t.lmdb", "");
+        let file = writable(&path);
+        commit(&file, 4);
+        commit(&file, 5);
+        let store = Store::open(&path, StoreMode::POSITIONED).unwrap();
+        let session = store.session().unwrap();
+        let state = State::read(&session).unwrap();
+        assert_eq!(state.meta().txn, 5);
+        assert!(state.still_holds(&session));
+        commit(&file, 6);
+        assert!(
+            state.still_holds(&session),
+            "pages of 5 are left alone until 7 is complete"
+        );
+        commit(&file, 7);
+        assert!(
+            !state.still_holds(&session),
+            "8 may be at work on pages of 5"
+        );
+        commit(&file, 5);
+        assert!(state.still_holds(&session));
+        // Written over by a file that is of other transactions, or none.
+        commit(&file, 100);
+        assert!(!state.still_holds(&session));
+        file.set_len(0).unwrap();
+        assert!(!state.still_holds(&session));
+    }
+
+    #[test]
+    fn a_copy_gets_the_meta_pages_of_its_state() {
+        let old: Vec<u8> = [meta_page(4), meta_page(5), vec![7; 4096]].concat();
+        let store = Store::from_bytes(old.clone());
+        let state = State::read(&store.session().unwrap()).unwrap();
+        let mut copy = [meta_page(6), meta_page(5), vec![7; 4096]].concat();
+        state.restore(&mut copy);
+        assert_eq!(copy, old);
+        state.restore(&mut copy[..10]);
+    }
+}

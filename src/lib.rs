@@ -71,6 +71,7 @@
 //! | [`bdb`] | Berkeley DB files: hash and btree, verify, salvage |
 //! | [`lmdb`] | LMDB files of versions 0.9 and 1.0: lookups, verify, salvage |
 //! | [`cdb`] | cdb files: the same |
+//! | [`lmdb`] | LMDB files of versions 0.9 and 1.0: read and made, verify, salvage |
 //! | [`file`](mod@file) | bytes of files: fetched, locked, replaced |
 //! | [`config`] | the few parameters of main.cf that matter to tables |
 //! | [`wire`] | numbers out of bytes nobody vouches for |
@@ -87,7 +88,10 @@
 //! # Features
 //!
 //! * `cli`, on by default: the module `cli`, which is the command. Without it the crate is a
-//!   library alone. It is Rust throughout either way; no C compiler is needed.
+//!   library alone.
+//! * `lmdb`, on by default: changes of `lmdb:` tables in place, by the C library of LMDB, which is
+//!   compiled and linked in. Without it such tables are read and made, but not changed, and no C
+//!   compiler is needed for them.
 
 pub mod bdb;
 pub mod cdb;

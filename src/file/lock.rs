@@ -98,6 +98,13 @@ impl LockedFile {
     pub fn file(&self) -> &File {
         &self.file
     }
+
+    /// Exchanges the lock for one of another mode. A shared one is had at once, and nobody can have
+    /// had an exclusive one in between. For an exclusive one it waits until other holders of shared
+    /// ones are gone; should one of them want the same, both wait for ever.
+    pub fn exchange(&self, mode: LockMode) -> io::Result<()> {
+        acquire(&self.file, self.kind, mode, Wait::Yes).map(drop)
+    }
 }
 
 impl Drop for LockedFile {

@@ -225,6 +225,31 @@ impl Target {
         old.map(LockedFile::file)
     }
 
+    /// Lets readers of the old table in, for as long as nothing in it is changed. Other writers, who
+    /// all take an exclusive lock first, are kept out nevertheless. Does nothing but for
+    /// [`Protocol::Mapped`], whose record locks can be exchanged without a gap.
+    ///
+    /// Error action "lock".
+    pub fn admit_readers(&self) -> Result<()> {
+        self.exchange(LockMode::Shared)
+    }
+
+    /// Waits until no reader is left, and lets none in until the end: for a change in place.
+    ///
+    /// Error action "lock".
+    pub fn exclude_readers(&self) -> Result<()> {
+        self.exchange(LockMode::Exclusive)
+    }
+
+    fn exchange(&self, mode: LockMode) -> Result<()> {
+        match (&self.old, self.protocol) {
+            (Some(old), Protocol::Mapped) => old
+                .exchange(mode)
+                .map_err(|error| Error::io("lock", &self.shown, error)),
+            _ => Ok(()),
+        }
+    }
+
     /// What it was locked by.
     pub fn protocol(&self) -> Protocol {
         self.protocol

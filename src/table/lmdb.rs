@@ -151,6 +151,7 @@ pub(crate) fn change_in_place(
     options: &LmdbOptions,
 ) -> Result<()> {
     let shown = target.path();
+    target.exclude_readers()?;
     if let Some(file) = target.existing() {
         check_changeable(target)?;
         let file = file

@@ -37,6 +37,7 @@ impl Place {
                 table: path.to_path_buf(),
             });
         }
+        target.admit_readers()?;
         Ok(Place::Beside(target))
     }
 

@@ -129,6 +129,7 @@ impl TableUpdater {
             }
             _ => format.lock(path)?,
         };
+        target.admit_readers()?;
         let mode = match missing {
             Missing::Create { mode } => mode,
             Missing::Refuse => {

@@ -442,6 +442,22 @@ fn mapped_files_keep_their_mode_when_empty_and_links_to_nothing_are_followed() {
 }
 
 #[test]
+fn readers_can_be_admitted_while_other_writers_wait() {
+    let dir = TestDir::new();
+    let path = dir.write("t.lmdb", "old");
+    let target = Target::lock_as(&path, Protocol::Mapped).unwrap();
+    let other = File::options().read(true).write(true).open(&path).unwrap();
+    let get = |mode| FileLock::try_now(&other, &path, LockKind::Record, mode).unwrap();
+    assert!(get(LockMode::Shared).is_none());
+    target.admit_readers().unwrap();
+    assert!(get(LockMode::Shared).is_some() && get(LockMode::Exclusive).is_none());
+    target.exclude_readers().unwrap();
+    assert!(get(LockMode::Shared).is_none());
+    drop(target);
+    assert!(get(LockMode::Exclusive).is_some());
+}
+
+#[test]
 fn a_file_made_to_be_locked_goes_away_unless_it_becomes_a_table() {
     let dir = TestDir::new();
     let path = dir.path("t.lmdb");

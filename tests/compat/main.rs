@@ -15,6 +15,8 @@ mod concurrent;
 mod interleaved;
 mod interrupted;
 mod lmdb_files;
+#[cfg(feature = "lmdb")]
+mod lmdb_writing;
 mod modes;
 mod old_files;
 mod password;

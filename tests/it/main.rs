@@ -23,6 +23,8 @@ mod lmdb;
 mod lmdb_cli;
 mod lmdb_laws;
 mod lmdb_planted;
+#[cfg(feature = "lmdb")]
+mod lmdb_writing;
 mod messages;
 mod model;
 mod planted;

@@ -69,7 +69,6 @@
 //! | [`key`] | case folding, the NUL at the end of keys |
 //! | [`entries`] | pairs on their way from a source to a file |
 //! | [`bdb`] | Berkeley DB files: hash and btree, verify, salvage |
-//! | [`lmdb`] | LMDB files of versions 0.9 and 1.0: lookups, verify, salvage |
 //! | [`cdb`] | cdb files: the same |
 //! | [`lmdb`] | LMDB files of versions 0.9 and 1.0: read and made, verify, salvage |
 //! | [`file`](mod@file) | bytes of files: fetched, locked, replaced |

@@ -1,6 +1,7 @@
 //! Tables of all sizes, written by one side and read, checked or changed by the other.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use crate::common::{Outcome, TestDir};
 use crate::oracle::{assert_clean, have, original};
@@ -337,6 +338,47 @@ fn ours_lists_several_values_of_a_key_in_the_originals_order_and_finds_the_first
                 let found = found.stdin(&*keys).ok();
                 assert!(found.stdout == answers.as_bytes(), "{case}\n{found}");
             }
+        }
+    }
+}
+
+#[test]
+fn a_hash_file_is_never_larger_than_that_of_the_original() {
+    if !have(&["postmap", "db5.3_verify"]) {
+        return;
+    }
+    let transport = |at: usize| {
+        format!(
+            "host{at:07}.example.com relay:[mx{}.example.net]:25\n",
+            at % 7
+        )
+    };
+    let short = |at: usize| format!("k{at} v\n");
+    let long = |at: usize| {
+        format!(
+            "user{at}@sub{}.example.org {}\n",
+            at % 97,
+            "x".repeat(at % 900)
+        )
+    };
+    let shapes: [(&str, &dyn Fn(usize) -> String); 3] = [
+        ("transport", &transport),
+        ("short", &short),
+        ("long", &long),
+    ];
+    let dir = TestDir::new("size");
+    for (shape, line) in shapes {
+        // Some of the transport tables fill their buckets' pages nearly or just not by half.
+        for count in [0, 1, 100, 300, 1_000, 3_000, 10_000, 16_800, 18_200, 18_400] {
+            let text: String = (0..count).map(line).collect();
+            dir.write("ours", &text);
+            dir.write("theirs", &text);
+            dir.ours("rpostmap").args(["hash:ours"]).ok();
+            original(&dir, "postmap").args(["hash:theirs"]).ok();
+            assert_clean(&dir, "ours.db");
+            let len = |name| fs::metadata(dir.file(name)).expect("a table").len();
+            let (ours, theirs) = (len("ours.db"), len("theirs.db"));
+            assert!(ours <= theirs, "{count} of {shape}: {ours} and {theirs}");
         }
     }
 }

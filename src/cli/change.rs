@@ -12,6 +12,7 @@ use crate::cli::postmap::{Stop, Work};
 use crate::cli::report::{Fatal, failure};
 use crate::error::{Error, ErrorKind};
 use crate::key::NulForms;
+use crate::table::open::format_to_delete_from;
 use crate::table::update::{Missing, TableUpdater};
 use crate::table::{Source, TableSpec};
 
@@ -54,8 +55,7 @@ impl Work<'_> {
     }
 
     fn open_for_deletion(&self, spec: &TableSpec) -> Result<Deletion, Fatal> {
-        spec.check_complete().map_err(|error| failure(&error))?;
-        let format = format_of(spec)?;
+        let format = format_to_delete_from(spec).map_err(|error| failure(&error))?;
         let path = spec.file(format.suffix());
         let mut notify = |notice| self.notify(notice);
         let mut table =

@@ -93,12 +93,8 @@ fn postalias_words(
     let config = &settings.config;
     let failed = |error: Error| failure(&error);
     let databases = config.text("alias_database", &mut warn).map_err(failed)?;
-    let directory = config
-        .non_empty("queue_directory", &mut warn)
-        .map_err(failed)?;
-    settings.host_name(program)?;
     // Names of tables are relative to it.
-    let directory = Path::new(OsStr::from_bytes(&directory));
+    let directory = Path::new(OsStr::from_bytes(&settings.queue_directory));
     std::env::set_current_dir(directory)
         .map_err(|error| failure(&Error::io("chdir", directory, error)))?;
     let mut options = Options::default();

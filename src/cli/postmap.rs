@@ -9,7 +9,7 @@ use crate::cli::args::{Action, BadUsage, Request, help, usage};
 use crate::cli::getopt::Misuse;
 use crate::cli::migration;
 use crate::cli::output::{Broken, CLOSED_PIPE_STATUS, Output};
-use crate::cli::report::{Fatal, Personality, Program, failure};
+use crate::cli::report::{Fatal, Program, failure};
 use crate::cli::settings::Settings;
 use crate::key::Fold;
 use crate::table::TableSpec;
@@ -143,7 +143,7 @@ pub(super) struct Work<'r> {
     pub(super) utf8: bool,
     pub(super) lmdb_map_size: u64,
     pub(super) environment: Environment,
-    /// For `postalias`: the name of this host.
+    /// The name of this host.
     pub(super) host_name: Vec<u8>,
 }
 
@@ -173,10 +173,6 @@ impl<'r> Work<'r> {
         if request.follow_migration {
             migration::redirect(program, &settings, &mut specs)?;
         }
-        let host_name = match program.personality {
-            Personality::Postalias => settings.host_name(program)?,
-            Personality::Postmap | Personality::Newaliases => Vec::new(),
-        };
         Ok(Work {
             program,
             request,
@@ -185,7 +181,7 @@ impl<'r> Work<'r> {
             utf8,
             lmdb_map_size,
             environment: settings.environment,
-            host_name,
+            host_name: settings.host_name,
         })
     }
 

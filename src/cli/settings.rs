@@ -22,6 +22,10 @@ pub(super) struct Settings {
     /// The type of a table that is named without one.
     pub(super) default_type: String,
     pub(super) environment: Environment,
+    /// The name of this host.
+    pub(super) host_name: Vec<u8>,
+    /// Where `newaliases` does its work.
+    pub(super) queue_directory: Vec<u8>,
 }
 
 impl Settings {
@@ -30,28 +34,27 @@ impl Settings {
         let config = load(program, asked)?;
         let mut warn = |text: Vec<u8>| program.warning(&text);
         let failed = |error: Error| failure(&error);
+        // In the order of the original, which looks at all of them whatever it is to do.
         let utf8 = config.smtputf8_enable(&mut warn).map_err(failed)?;
+        let host_name = config.non_empty("myhostname", &mut warn).map_err(failed)?;
+        let queue_directory = config
+            .non_empty("queue_directory", &mut warn)
+            .map_err(failed)?;
         let default_type = config.default_database_type(&mut warn).map_err(failed)?;
+        config.check_limits(&mut warn).map_err(failed)?;
         let mut environment = Vec::new();
         if let Some(dir) = asked {
             environment.push((b"MAIL_CONFIG".to_vec(), dir.as_bytes().to_vec()));
         }
         environment.extend(config.import_environment(&mut warn).map_err(failed)?);
-        config.check_limits(&mut warn).map_err(failed)?;
         Ok(Settings {
             config,
             utf8,
             default_type,
             environment: Environment::new(environment),
+            host_name,
+            queue_directory,
         })
-    }
-
-    /// `myhostname`.
-    pub(super) fn host_name(&self, program: &Program) -> Result<Vec<u8>, Fatal> {
-        let mut warn = |text: Vec<u8>| program.warning(&text);
-        self.config
-            .non_empty("myhostname", &mut warn)
-            .map_err(|error| failure(&error))
     }
 }
 

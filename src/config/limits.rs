@@ -46,9 +46,9 @@ impl Config {
     ///
     /// As [`Config::lmdb_map_size`].
     pub fn check_limits(&self, warn: &mut dyn FnMut(Vec<u8>)) -> Result<()> {
+        self.header_size_limit(warn)?;
         self.mime_nesting_limit(warn)?;
         self.mime_boundary_length_limit(warn)?;
-        self.header_size_limit(warn)?;
         self.lmdb_map_size(warn)?;
         Ok(())
     }

@@ -11,6 +11,7 @@ mod oracle;
 mod planted_files;
 
 mod cdb;
+mod aliases;
 mod concurrent;
 mod interleaved;
 mod interrupted;

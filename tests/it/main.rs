@@ -27,6 +27,7 @@ mod lmdb_planted;
 mod lmdb_writing;
 mod messages;
 mod model;
+mod personalities;
 mod planted;
 mod replace;
 mod replay;

@@ -103,6 +103,21 @@ impl Config {
         Ok(config)
     }
 
+    /// Reads the text of a main.cf that messages call `name`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`], but for a missing file.
+    pub fn from_reader(
+        name: &Path,
+        reader: impl Read,
+        warn: &mut dyn FnMut(Vec<u8>),
+    ) -> Result<Config> {
+        let mut config = Config::with_original_defaults();
+        config.read(name, reader, warn)?;
+        Ok(config)
+    }
+
     fn read(
         &mut self,
         path: &Path,

@@ -9,7 +9,7 @@
 //! | quoted string | `"two words"` | without quotes and backslashes | `"two words"` |
 //! | domain literal | `[10.0.0.1]` | in brackets, without backslashes | in brackets, `\\` for a backslash |
 //! | comment | `(a (nested) one)` | as it is | as it is |
-//! | operator | one of [`OPERATORS`] | as it is | as it is, `,` with a space behind it |
+//! | operator | one of `OPERATORS` | as it is | as it is, `,` with a space behind it |
 //!
 //! Two neighbours have one space between them when neither is an operator; `<` has one before it
 //! unless it comes first or behind a comma.

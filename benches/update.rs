@@ -20,7 +20,7 @@ fn text(first: usize, host: &str) -> String {
         .collect()
 }
 
-fn source(text: &str) -> Source<&[u8]> {
+fn source(text: &str) -> Source<MapSource<&[u8]>> {
     Source {
         entries: MapSource::new("bench", text.as_bytes(), true),
         len: Some(text.len() as u64),

@@ -10,8 +10,8 @@ mod oracle;
 #[path = "../common/planted.rs"]
 mod planted_files;
 
-mod cdb;
 mod aliases;
+mod cdb;
 mod concurrent;
 mod interleaved;
 mod interrupted;

@@ -4,6 +4,7 @@
 //! * [`map`]: `key value` entries, as `postmap` reads them;
 //! * [`alias`]: `name: value` entries, as `postalias` reads them;
 //! * `braces`: lists in braces, as the names of some tables hold them;
+//! * [`message`]: a mail message as header lines and body lines;
 //! * [`warning`]: what is wrong with a line, in the words of the original.
 //!
 //! Everything here works on bytes and streams: memory use is one buffer and the longest logical
@@ -13,6 +14,7 @@ pub mod alias;
 pub(crate) mod braces;
 pub mod lines;
 pub mod map;
+pub mod message;
 pub mod warning;
 
 #[cfg(test)]

@@ -243,15 +243,25 @@ impl Entries {
 
     /// Whether there is an entry with this key.
     pub fn contains(&self, key: &[u8]) -> bool {
+        self.number_of(key).is_some()
+    }
+
+    /// The value of an entry.
+    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        self.entry(self.number_of(key)?).map(|(_, value)| value)
+    }
+
+    /// The number of the entry with this key.
+    fn number_of(&self, key: &[u8]) -> Option<u32> {
         let Some(index) = &self.index else {
             let found = self
                 .records
                 .binary_search_by(|record| key_of(record, &self.arena).cmp(&Some(key)));
-            return found.is_ok();
+            return u32::try_from(found.ok()?).ok();
         };
         let hash = half(self.hasher.hash_one(key));
         let same = |&other: &u32| is_key(&self.records, &self.arena, other, hash, key);
-        index.find(spread(hash), same).is_some()
+        index.find(spread(hash), same).copied()
     }
 
     fn next_number(&self) -> Result<u32> {
@@ -474,6 +484,8 @@ mod tests {
         );
         assert_eq!(entries.iter().count(), 100);
         assert!(entries.contains(b"42"));
+        assert_eq!(entries.get(b"42"), Some(&[b'v'; 100][..]));
+        assert_eq!(entries.get(b"100"), None);
     }
 
     #[test]
@@ -495,6 +507,9 @@ mod tests {
             assert!(entries.contains(key));
         }
         assert!(entries.index.is_none() && !entries.contains(b"aa"));
+        for (key, value) in entries.iter() {
+            assert_eq!(entries.get(key), Some(value));
+        }
         let mut replaced = Entries::new();
         replaced.insert(b"b", b"1").unwrap();
         assert_eq!(put_last(&mut replaced, b"b", b"2"), Inserted::Duplicate);

@@ -265,6 +265,14 @@ pub(crate) fn masked(name: impl AsRef<OsStr>) -> String {
     text
 }
 
+/// The text of an error followed by that of its cause.
+pub(crate) fn with_cause(error: &Error) -> String {
+    match error.io_error() {
+        Some(cause) => format!("{error}: {}", system_text(cause)),
+        None => error.to_string(),
+    }
+}
+
 /// The text of an error of the operating system as the C library has it, without the number that
 /// [`io::Error`] adds.
 pub(crate) fn system_text(error: &io::Error) -> String {

@@ -10,6 +10,7 @@ use crate::cli::report::{Fatal, failure};
 use crate::error::{Error, masked};
 use crate::file::open::same_file;
 use crate::file::privilege::ActAs;
+use crate::source::{Warning, WarningKind};
 use crate::table::open::TableType;
 use crate::table::{CompileOptions, FileFormat, LmdbOptions, Notice, Source, TableSpec, compile};
 
@@ -101,6 +102,10 @@ impl Work<'_> {
     pub(super) fn notify(&self, notice: Notice) {
         match notice {
             Notice::Duplicate { .. } if self.request.on_duplicate.is_some() => {}
+            Notice::Source(Warning {
+                kind: WarningKind::Duplicate { .. },
+                ..
+            }) if self.request.on_duplicate.is_some() => {}
             notice => self.program.warning(&notice.message()),
         }
     }

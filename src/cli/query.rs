@@ -28,6 +28,8 @@ impl Work<'_> {
             store,
             log: self.program.log(),
             environment: self.environment.clone(),
+            on_duplicate: self.request.on_duplicate.unwrap_or_default(),
+            file_values: false,
         };
         let mut notify = |notice| self.notify(notice);
         let table = open_with(spec, &options, &mut notify)

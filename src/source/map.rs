@@ -3,16 +3,18 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{EntrySource, LineNo, LogicalLines, Warning, WarningKind, is_blank, trim, trim_start};
-use crate::error::Result;
+use super::{
+    EntrySource, LineNo, LogicalLines, Warning, WarningKind, file_value, is_blank, trim, trim_start,
+};
+use crate::error::{Result, with_cause};
 
 /// One entry of a source, without NUL and nothing folded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// The key. In a postmap source never empty, as written, with its quotes and backslashes.
     pub key: &'a [u8],
-    /// The value. In a postmap source never empty, as written, no blanks at its ends; joined
-    /// continuation lines keep the blanks they start with.
+    /// The value. In a postmap source never empty unless it comes from a file, as written, no blanks
+    /// at its ends; joined continuation lines keep the blanks they start with.
     pub value: &'a [u8],
     /// The line the entry starts on.
     pub line: LineNo,
@@ -44,6 +46,8 @@ pub struct Entry<'a> {
 pub struct MapSource<R> {
     lines: LogicalLines<R>,
     utf8: bool,
+    /// What the value of the present entry stands for, if values are names of files.
+    file_value: Option<Vec<u8>>,
 }
 
 /// Where key and value lie in a line.
@@ -60,7 +64,15 @@ impl<R: Read> MapSource<R> {
         MapSource {
             lines: LogicalLines::new(name, reader),
             utf8,
+            file_value: None,
         }
+    }
+
+    /// With `yes`, values are names of files, and entries have what the files hold instead, as
+    /// base64: see [`file_value::encode_files`]. Names are relative to the working directory.
+    pub fn with_file_values(mut self, yes: bool) -> Self {
+        self.file_value = yes.then(Vec::new);
+        self
     }
 
     /// What messages call the source.
@@ -79,22 +91,35 @@ impl<R: Read> MapSource<R> {
             };
             let text = self.lines.text();
             let kind = match split_line(text, self.utf8) {
-                Ok(split) if alias_like(text, &split) => {
-                    warn(self.warning(first, last, WarningKind::AliasFormat));
-                    break (first, split);
+                Ok(split) => {
+                    if alias_like(text, &split) {
+                        warn(self.warning(first, last, WarningKind::AliasFormat));
+                    }
+                    match self.read_files(&split) {
+                        Ok(()) => break (first, split),
+                        Err(kind) => kind,
+                    }
                 }
-                Ok(split) => break (first, split),
                 Err(kind) => kind,
             };
             warn(self.warning(first, last, kind));
         };
-        let text = self.lines.text();
-        let (key, rest) = text.split_at_checked(split.key_len).unwrap_or((text, &[]));
-        let value = rest
-            .get(split.value_offset..)
-            .and_then(|value| value.get(..split.value_len))
-            .unwrap_or_default();
+        let (key, value) = split.of(self.lines.text());
+        let value = self.file_value.as_deref().unwrap_or(value);
         Ok(Some(Entry { key, value, line }))
+    }
+
+    /// Reads the files that the value of the present line names, if values do that.
+    #[inline]
+    fn read_files(&mut self, split: &Split) -> Result<(), WarningKind> {
+        let Some(file_value) = &mut self.file_value else {
+            return Ok(());
+        };
+        let (_, list) = split.of(self.lines.text());
+        *file_value = file_value::encode_files(list).map_err(|error| WarningKind::FileValue {
+            what: with_cause(&error),
+        })?;
+        Ok(())
     }
 
     #[cold]
@@ -111,6 +136,19 @@ impl<R: Read> MapSource<R> {
 impl<R: Read> EntrySource for MapSource<R> {
     fn next_entry(&mut self, warn: &mut dyn FnMut(Warning)) -> Result<Option<Entry<'_>>> {
         MapSource::next_entry(self, warn)
+    }
+}
+
+impl Split {
+    /// Key and value of the line `text`.
+    #[inline]
+    fn of<'a>(&self, text: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        let (key, rest) = text.split_at_checked(self.key_len).unwrap_or((text, &[]));
+        let value = rest
+            .get(self.value_offset..)
+            .and_then(|value| value.get(..self.value_len))
+            .unwrap_or_default();
+        (key, value)
     }
 }
 

@@ -4,6 +4,7 @@
 //! * [`map`]: `key value` entries, as `postmap` reads them;
 //! * [`alias`]: `name: value` entries, as `postalias` reads them;
 //! * `braces`: lists in braces, as the names of some tables hold them;
+//! * [`file_value`]: values that are names of files, and base64;
 //! * [`message`]: a mail message as header lines and body lines;
 //! * [`warning`]: what is wrong with a line, in the words of the original.
 //!
@@ -12,6 +13,7 @@
 
 pub mod alias;
 pub(crate) mod braces;
+pub mod file_value;
 pub mod lines;
 pub mod map;
 pub mod message;

@@ -47,6 +47,18 @@ pub enum WarningKind {
     },
     /// The key or the value is missing: dropped.
     NoKeyValue,
+    /// The key or the value is missing: dropped. Said so where a table is read as text.
+    NoKeyValueIgnored,
+    /// The files that the value names cannot be read (`-F`): dropped.
+    FileValue {
+        /// What cannot be done, with its reason.
+        what: String,
+    },
+    /// The key was there already. Which of the two stays is told by whoever reads the source.
+    Duplicate {
+        /// The key as written.
+        key: Vec<u8>,
+    },
     /// The key ends in a colon, as if this were an alias file. The entry is **not** dropped.
     AliasFormat,
     /// A line of an aliases source that is not `name: value`, or has a comma in the name: dropped.
@@ -59,11 +71,15 @@ impl WarningKind {
     /// Whether the logical line yields no entry because of this.
     pub fn drops_line(&self) -> bool {
         match self {
-            WarningKind::TextAfterNul | WarningKind::AliasFormat => false,
+            WarningKind::TextAfterNul
+            | WarningKind::AliasFormat
+            | WarningKind::Duplicate { .. } => false,
             WarningKind::LeadingBlank { .. }
             | WarningKind::NotUtf8 { .. }
             | WarningKind::UnbalancedQuote { .. }
             | WarningKind::NoKeyValue
+            | WarningKind::NoKeyValueIgnored
+            | WarningKind::FileValue { .. }
             | WarningKind::NoNameValue
             | WarningKind::NameNotLocal => true,
         }
@@ -107,6 +123,17 @@ impl Warning {
             }
             WarningKind::NoKeyValue => {
                 message.extend(b": expected format: key whitespace value");
+            }
+            WarningKind::NoKeyValueIgnored => message.extend(
+                b": expected format: key whitespace value -- ignoring this line".as_slice(),
+            ),
+            WarningKind::FileValue { what } => {
+                message.extend(format!(": {what}: skipping this entry").as_bytes());
+            }
+            WarningKind::Duplicate { key } => {
+                message.extend(b": duplicate entry: \"");
+                message.extend(key);
+                message.push(b'"');
             }
             WarningKind::AliasFormat => message
                 .extend(b": record is in \"key: value\" format; is this an alias file?".as_slice()),
@@ -176,6 +203,20 @@ mod tests {
             (
                 WarningKind::NoKeyValue,
                 "t, line 3: expected format: key whitespace value",
+            ),
+            (
+                WarningKind::NoKeyValueIgnored,
+                "t, line 3: expected format: key whitespace value -- ignoring this line",
+            ),
+            (
+                WarningKind::FileValue {
+                    what: "open x: No such file or directory".into(),
+                },
+                "t, line 3: open x: No such file or directory: skipping this entry",
+            ),
+            (
+                WarningKind::Duplicate { key: text("Key") },
+                "t, line 3: duplicate entry: \"Key\"",
             ),
             (
                 WarningKind::AliasFormat,

@@ -12,7 +12,7 @@ use crate::table::spec::TableSpec;
 use crate::table::traits::Table;
 use crate::virt::{
     AccountsTable, DebugTable, EnvironTable, FailTable, InlineTable, InternalTable, PipeTable,
-    RandomTable, StaticTable, UnionTable,
+    RandomTable, StaticTable, TextHashTable, UnionTable,
 };
 
 /// A type of table.
@@ -27,14 +27,28 @@ pub struct TableType {
 enum Kind {
     /// Files in a database format, which can be made and changed.
     File(FileFormat),
-    /// Anything else, which can only be read.
-    Read(fn(&TableSpec, &mut Opening<'_>) -> Result<Box<dyn Table>>),
+    /// Anything else, which can only be read, and what comes of attempts to change it.
+    Read(ReadFn, OnChange),
+}
+
+type ReadFn = fn(&TableSpec, &mut Opening<'_>) -> Result<Box<dyn Table>>;
+
+/// What comes of attempts to change a table that is in no database file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnChange {
+    /// It cannot be opened for changes.
+    Refuse,
+    /// It can be opened, but nothing can be deleted.
+    RefuseDeletion,
+    /// There is nothing to delete.
+    FindNothing,
+    /// Whatever is tried fails.
+    Fail,
 }
 
 /// What a table needs to know while it is opened.
 struct Opening<'a> {
     options: &'a OpenOptions,
-    #[expect(dead_code, reason = "for types that are read as text")]
     notify: &'a mut dyn FnMut(Notice),
     /// How many tables this one is inside of.
     depth: usize,
@@ -52,24 +66,38 @@ static TYPES: &[TableType] = &[
         let environment = with.options.environment.clone();
         let fold = with.options.fold;
         Ok(Box::new(EnvironTable::new(spec.name(), fold, environment)))
-    }),
-    read("fail", |spec, _| Ok(Box::new(FailTable::new(spec.name())))),
+    })
+    .on_change(OnChange::RefuseDeletion),
+    read("fail", |spec, _| Ok(Box::new(FailTable::new(spec.name())))).on_change(OnChange::Fail),
     file("hash", FileFormat::Hash),
     read("inline", |spec, with| {
         Ok(Box::new(InlineTable::new(spec.name(), with.options)?))
     }),
     read("internal", |spec, _| {
         Ok(Box::new(InternalTable::new(spec.name())))
-    }),
+    })
+    .on_change(OnChange::FindNothing),
     read("pipemap", |spec, with| {
         Ok(Box::new(PipeTable::new(spec.name(), members(spec, with)?)))
     }),
-    read("randmap", |spec, _| {
-        Ok(Box::new(RandomTable::new(spec.name())?))
+    read("randmap", |spec, with| {
+        Ok(Box::new(match with.options.file_values {
+            true => RandomTable::of_files(spec.name())?,
+            false => RandomTable::new(spec.name())?,
+        }))
     }),
     file("lmdb", FileFormat::Lmdb),
-    read("static", |spec, _| {
-        Ok(Box::new(StaticTable::new(spec.name())?))
+    read("static", |spec, with| {
+        Ok(Box::new(match with.options.file_values {
+            true => StaticTable::of_files(spec.name())?,
+            false => StaticTable::new(spec.name())?,
+        }))
+    })
+    .on_change(OnChange::RefuseDeletion),
+    read("texthash", |spec, with| {
+        let mut warn = |warning| (with.notify)(Notice::Source(warning));
+        let table = TextHashTable::open(spec.source(), with.options, &mut warn)?;
+        Ok(Box::new(table))
     }),
     read("unionmap", |spec, with| {
         Ok(Box::new(UnionTable::new(spec.name(), members(spec, with)?)))
@@ -130,18 +158,15 @@ const fn file(name: &'static str, format: FileFormat) -> TableType {
     }
 }
 
-const fn read(
-    name: &'static str,
-    open: fn(&TableSpec, &mut Opening<'_>) -> Result<Box<dyn Table>>,
-) -> TableType {
+const fn read(name: &'static str, open: ReadFn) -> TableType {
     TableType {
         name,
-        kind: Kind::Read(open),
+        kind: Kind::Read(open, OnChange::Refuse),
     }
 }
 
 /// Types of Postfix that this version does not know how to read yet.
-static NOT_YET: &[&str] = &["cidr", "pcre", "regexp", "texthash"];
+static NOT_YET: &[&str] = &["cidr", "pcre", "regexp"];
 
 /// Types of Postfix that ask other programs for their answers.
 static SERVICES: &[&str] = &["memcache", "nis", "proxy", "socketmap", "tcp"];
@@ -150,6 +175,13 @@ static SERVICES: &[&str] = &["memcache", "nis", "proxy", "socketmap", "tcp"];
 static PACKAGED: &[&str] = &["ldap", "mongodb", "mysql", "pgsql", "sqlite"];
 
 impl TableType {
+    const fn on_change(mut self, new: OnChange) -> TableType {
+        if let Kind::Read(_, on_change) = &mut self.kind {
+            *on_change = new;
+        }
+        self
+    }
+
     /// The type with this name; names are case-sensitive.
     ///
     /// # Errors
@@ -186,7 +218,7 @@ impl TableType {
         let known = TYPES.iter().find(|table_type| name == table_type.name);
         match known.map(|table_type| &table_type.kind) {
             Some(Kind::File(format)) => Ok(*format),
-            Some(Kind::Read(_)) => Err(not_made(name)),
+            Some(Kind::Read(..)) => Err(not_made(name)),
             None if is_any_of(SERVICES) => Err(not_made(name)),
             None if is_any_of(PACKAGED) => Err(unknown(name)),
             None => TableType::find(name).and(Err(unknown(name))),
@@ -203,7 +235,15 @@ impl TableType {
     pub fn format(&self) -> Option<FileFormat> {
         match self.kind {
             Kind::File(format) => Some(format),
-            Kind::Read(_) => None,
+            Kind::Read(..) => None,
+        }
+    }
+
+    /// What comes of attempts to change a table of this type, if it is in no database file.
+    pub fn if_changed(&self) -> Option<OnChange> {
+        match self.kind {
+            Kind::File(_) => None,
+            Kind::Read(_, on_change) => Some(on_change),
         }
     }
 }
@@ -234,7 +274,7 @@ pub fn format_to_delete_from(spec: &TableSpec) -> Result<FileFormat> {
             let reason = format!("table {spec}: delete error: Application error");
             Err(Error::new(ErrorKind::Lookup { reason }))
         }
-        (_, Kind::Read(_)) => Err(read_only()),
+        (_, Kind::Read(..)) => Err(read_only()),
     }
 }
 
@@ -296,6 +336,6 @@ fn open_any(spec: &TableSpec, with: &mut Opening<'_>) -> Result<Box<dyn Table>> 
     spec.check_complete()?;
     match TableType::find(spec.type_name())?.kind {
         Kind::File(format) => Ok(Box::new(FileTable::open(format, spec, with.options)?)),
-        Kind::Read(open) => open(spec, with),
+        Kind::Read(open, _) => open(spec, with),
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
 
+use crate::entries::OnDuplicate;
 use crate::file::store::StoreMode;
 use crate::key::{Fold, NulPolicy};
 
@@ -25,6 +26,12 @@ pub struct OpenOptions {
     pub log: Log,
     /// What tables of type `environ` know beside the environment of the process.
     pub environment: Environment,
+    /// Which of two entries with one key counts, in a table that is read as text.
+    pub on_duplicate: OnDuplicate,
+    /// Whether values in a table that is read as text, or from its name, are names of files
+    /// (`-F`). Its answers are what the files hold, as base64, as the values of a table in a
+    /// database file are that was made with `-F`: see [`crate::source::file_value::decode`].
+    pub file_values: bool,
 }
 
 impl Default for OpenOptions {
@@ -36,6 +43,8 @@ impl Default for OpenOptions {
             store: StoreMode::AUTO,
             log: Log::default(),
             environment: Environment::default(),
+            on_duplicate: OnDuplicate::KeepFirst,
+            file_values: false,
         }
     }
 }

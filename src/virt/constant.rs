@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::no_listing;
 use crate::error::{Error, ErrorKind, Result, masked};
-use crate::source::{braces, trim};
+use crate::source::{braces, file_value, trim};
 use crate::table::traits::{Listing, Table};
 
 /// A table with one answer for every key.
@@ -24,6 +24,23 @@ impl StaticTable {
     ///
     /// `Spec` when `name` begins with a brace and is not `{text}`.
     pub fn new(name: &OsStr) -> Result<StaticTable> {
+        StaticTable::with_value(name, |value| Ok(value.to_vec()))
+    }
+
+    /// The same table if what would be its answer is names of files (`-F`): the answer is what the
+    /// files hold, as base64.
+    ///
+    /// # Errors
+    ///
+    /// As [`StaticTable::new`] and [`file_value::encode_files`].
+    pub fn of_files(name: &OsStr) -> Result<StaticTable> {
+        StaticTable::with_value(name, file_value::encode_files)
+    }
+
+    fn with_value(
+        name: &OsStr,
+        value_of: impl FnOnce(&[u8]) -> Result<Vec<u8>>,
+    ) -> Result<StaticTable> {
         let title = format!("static:{}", masked(name));
         let value = match name.as_bytes() {
             text if text.starts_with(b"{") => braced(text).map_err(|reason| {
@@ -34,7 +51,7 @@ impl StaticTable {
         };
         Ok(StaticTable {
             title,
-            value: value.to_vec(),
+            value: value_of(value)?,
         })
     }
 }
@@ -89,5 +106,12 @@ mod tests {
                 None => assert!(table.is_err(), "{name}"),
             }
         }
+    }
+
+    #[test]
+    fn files_are_read_when_the_table_is_opened() {
+        let table = StaticTable::of_files(OsStr::new("{ /dev/null, /dev/null }")).unwrap();
+        assert_eq!(*table.lookup(b"any").unwrap().unwrap(), *b"Cg==");
+        assert!(StaticTable::of_files(OsStr::new("/nonexistent/a")).is_err());
     }
 }

@@ -19,7 +19,8 @@ impl FailTable {
         FailTable { title }
     }
 
-    fn failure(&self) -> Error {
+    /// What comes of any attempt to look something up or to change something.
+    pub fn failure() -> Error {
         // What the C library says of an error without a number.
         let reason = "Application error".into();
         Error::new(ErrorKind::Lookup { reason })
@@ -28,7 +29,7 @@ impl FailTable {
 
 impl Table for FailTable {
     fn lookup(&self, _key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
-        Err(self.failure())
+        Err(FailTable::failure())
     }
 
     fn is_pattern(&self) -> bool {
@@ -36,7 +37,7 @@ impl Table for FailTable {
     }
 
     fn iter(&self) -> Result<Listing<'_>> {
-        Err(self.failure())
+        Err(FailTable::failure())
     }
 
     fn title(&self) -> String {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::error::{Error, ErrorKind, Result, masked};
+use crate::error::{Error, ErrorKind, Result, masked, with_cause};
 use crate::key::Fold;
-use crate::source::{braces, is_blank, trim, trim_start};
+use crate::source::{braces, file_value, is_blank, trim, trim_start};
 use crate::table::options::OpenOptions;
 use crate::table::traits::{Listing, Table};
 
@@ -29,23 +29,34 @@ impl InlineTable {
     ///
     /// # Errors
     ///
-    /// `Spec` when `name` is not a list of entries in braces, or with `utf8` not UTF-8.
+    /// `Spec` when `name` is not a list of entries in braces, or with `utf8` not UTF-8, or when the
+    /// files cannot be read that are its values with `file_values`.
     pub fn new(name: &OsStr, options: &OpenOptions) -> Result<InlineTable> {
         let title = format!("inline:{}", masked(name));
-        let wrong = |reason: &str| {
-            let what = format!("{reason}: \"{title}\"; need \"inline:{{name=value...}}\"");
+        let need = |noun: &str, reason: &str| {
+            let what = format!("{reason}: \"{title}\"; need \"inline:{{name={noun}...}}\"");
             Error::new(ErrorKind::Spec { what })
+        };
+        // Names of files are not thought of until there is an item.
+        let malformed = |reason: &str| need("value", reason);
+        let wrong = |reason: &str| match options.file_values {
+            true => need("filename", reason),
+            false => need("value", reason),
         };
         let list = braces::inside(name.as_bytes())
             .filter(|list| !list.is_empty())
-            .ok_or_else(|| wrong("bad syntax"))?;
+            .ok_or_else(|| malformed("bad syntax"))?;
         if options.utf8 && std::str::from_utf8(list).is_err() {
-            return Err(wrong("bad UTF-8 syntax"));
+            return Err(malformed("bad UTF-8 syntax"));
         }
         let mut entries = BTreeMap::new();
         for item in braces::items(list) {
             let (key, value) = entry(item).map_err(|reason| wrong(&reason))?;
-            entries.insert(options.fold.fold(key).into_owned(), value.to_vec());
+            let value = match options.file_values {
+                true => file_value::encode_files(value).map_err(|e| wrong(&with_cause(&e)))?,
+                false => value.to_vec(),
+            };
+            entries.insert(options.fold.fold(key).into_owned(), value);
         }
         if entries.is_empty() {
             return Err(wrong("empty table"));

@@ -3,6 +3,7 @@
 //! | file | type | answers |
 //! |---|---|---|
 //! | `constant` | `static` | one value for every key |
+//! | `texthash` | `texthash` | the entries of a source text |
 //! | `inline` | `inline` | the entries in its name |
 //! | `random` | `randmap` | one of the values in its name, at random |
 //! | `union` | `unionmap` | the answers of all its members |
@@ -25,6 +26,7 @@ mod inline;
 mod internal;
 mod pipe;
 mod random;
+mod texthash;
 mod union;
 
 pub use accounts::AccountsTable;
@@ -36,6 +38,7 @@ pub use inline::InlineTable;
 pub use internal::InternalTable;
 pub use pipe::PipeTable;
 pub use random::RandomTable;
+pub use texthash::TextHashTable;
 pub use union::UnionTable;
 
 use crate::error::Error;

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::no_listing;
 use crate::error::{Error, ErrorKind, Result, masked};
-use crate::source::braces;
+use crate::source::{braces, file_value};
 use crate::table::traits::{Listing, Table};
 
 /// A table that answers with one of its values at random.
@@ -24,9 +24,27 @@ impl RandomTable {
     ///
     /// `Spec` when `name` is not a list of values in braces.
     pub fn new(name: &OsStr) -> Result<RandomTable> {
+        RandomTable::with_values(name, |value| Ok(value.to_vec()))
+    }
+
+    /// The same table if what would be its values is names of files (`-F`): a value is what a file
+    /// holds, as base64.
+    ///
+    /// # Errors
+    ///
+    /// As [`RandomTable::new`] and [`file_value::encode_files`].
+    pub fn of_files(name: &OsStr) -> Result<RandomTable> {
+        RandomTable::with_values(name, file_value::encode_files)
+    }
+
+    fn with_values(
+        name: &OsStr,
+        value_of: impl FnMut(&[u8]) -> Result<Vec<u8>>,
+    ) -> Result<RandomTable> {
         let title = format!("randmap:{}", masked(name));
         let list = braces::inside(name.as_bytes()).unwrap_or_default();
-        let values: Vec<_> = braces::items(list).map(<[u8]>::to_vec).collect();
+        let values = braces::items(list).map(value_of);
+        let values = values.collect::<Result<Vec<_>>>()?;
         if values.is_empty() {
             let what = format!("bad syntax: \"{title}\"; need \"randmap:{{value...}}\"");
             return Err(Error::new(ErrorKind::Spec { what }));

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use crate::cli::getopt::{Flag, Getopt, Given, Misuse};
+use crate::cli::message::Pieces;
 use crate::cli::report::{Personality, Program};
 use crate::entries::OnDuplicate;
 use crate::key::NulPolicy;
@@ -83,6 +84,12 @@ static FLAGS: &[Flag] = &[
         "with -h or -b: UTF-8 checks and folding",
     ),
     flag(
+        b'j',
+        "json",
+        None,
+        "with -q or -s: print each entry as a line of JSON",
+    ),
+    flag(
         0,
         LMDB_FORMAT,
         Some("VERSION"),
@@ -148,8 +155,14 @@ pub(super) struct Request {
     pub(super) lmdb_format: DataVersion,
     pub(super) verbose: bool,
     pub(super) follow_migration: bool,
-    /// The options given that nothing is done for yet.
-    pub(super) missing: Vec<u8>,
+    /// Values are names of files.
+    pub(super) file_values: bool,
+    /// What to look up of a message on standard input; nothing if that is no message.
+    pub(super) pieces: Pieces,
+    /// UTF-8 checks and folding for pieces of a message, too.
+    pub(super) message_utf8: bool,
+    pub(super) json: bool,
+    /// What stands behind the options; can be nothing.
     pub(super) operands: Vec<OsString>,
 }
 
@@ -211,15 +224,22 @@ impl Request {
                         ..request
                     });
                 }
-                // Without -h or -b it means nothing.
-                b'U' => {}
-                letter => request.missing.push(letter),
+                b'F' => request.file_values = true,
+                b'h' => request.pieces.headers = true,
+                b'b' => request.pieces.body = true,
+                b'm' => request.pieces.mime = true,
+                b'U' => request.message_utf8 = true,
+                b'j' => request.json = true,
+                _ => {}
             }
         }
         request.operands = getopt.operands();
         // Beside another mode -i means nothing.
         if incremental && request.action == Action::Create {
             request.action = Action::Increment;
+        }
+        if request.json && !matches!(request.action, Action::Query(_) | Action::List) {
+            return Err(BadUsage::Conflict("option -j requires -q or -s"));
         }
         Ok(request)
     }
@@ -343,6 +363,22 @@ mod tests {
     #[test]
     fn help_is_given_whatever_else_was_asked() {
         assert_eq!(parse("-s --help").unwrap().action, Action::Help);
+    }
+
+    #[test]
+    fn json_is_for_what_prints_entries() {
+        for words in ["-j -q a t", "-s -j t", "-jq - t", "-j -i -q a t"] {
+            assert!(parse(words).unwrap().json, "{words}");
+        }
+        for words in ["-j t", "-j", "-j -i t", "-d a -j t"] {
+            let text = "option -j requires -q or -s";
+            assert_eq!(
+                parse(words).unwrap_err(),
+                BadUsage::Conflict(text),
+                "{words}"
+            );
+        }
+        assert_eq!(parse("-j --help").unwrap().action, Action::Help);
     }
 
     #[test]

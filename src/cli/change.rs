@@ -6,15 +6,15 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::cli::create::format_of;
+use crate::cli::create::{Made, change_failure, made_of};
 use crate::cli::input::KeyLines;
 use crate::cli::postmap::{Stop, Work};
 use crate::cli::report::{Fatal, failure};
 use crate::error::{Error, ErrorKind};
 use crate::key::NulForms;
-use crate::table::open::format_to_delete_from;
+use crate::table::open::{OnChange, TableType, is_read_only_service};
 use crate::table::update::{Missing, TableUpdater};
-use crate::table::{Source, TableSpec};
+use crate::table::{FileFormat, Source, TableSpec};
 
 impl Work<'_> {
     /// `-i`: the first table takes all of standard input, further ones only come into being.
@@ -28,13 +28,18 @@ impl Work<'_> {
     }
 
     fn increment_one(&self, spec: &TableSpec, stdin: File) -> Result<(), Fatal> {
-        let format = format_of(spec)?;
+        let made = made_of(spec)?;
         spec.check_complete().map_err(|error| failure(&error))?;
         let metadata = stdin.metadata();
         let metadata = metadata.map_err(|e| failure(&Error::io("read", "stdin", e)))?;
         let _acting = self.act_as_owner(&metadata)?;
+        let entries = self.entries("stdin".as_ref(), stdin);
+        let format = match made {
+            Made::File(format) => format,
+            Made::Nothing => return self.fail_to_store(spec, entries),
+        };
         let mut source = Source {
-            entries: self.entries("stdin".as_ref(), stdin),
+            entries,
             len: metadata.is_file().then_some(metadata.len()),
             mode: self.table_mode(&metadata),
         };
@@ -55,7 +60,34 @@ impl Work<'_> {
     }
 
     fn open_for_deletion(&self, spec: &TableSpec) -> Result<Deletion, Fatal> {
-        let format = format_to_delete_from(spec).map_err(|error| failure(&error))?;
+        spec.check_complete().map_err(|error| failure(&error))?;
+        let read_only = || Fatal::from(format!("{spec} map requires O_RDONLY access mode"));
+        if is_read_only_service(spec.type_name()) {
+            return Err(read_only());
+        }
+        let table_type = TableType::find(spec.type_name()).map_err(|error| failure(&error))?;
+        let target = match (table_type.format(), table_type.if_changed()) {
+            (Some(format), _) => return self.open_file_for_deletion(spec, format),
+            (None, Some(OnChange::FindNothing)) => Target::Nothing,
+            (None, Some(OnChange::Fail)) => Target::Refused(change_failure(spec, "delete")),
+            (None, Some(OnChange::RefuseDeletion)) => {
+                let text = format!("table {spec}: delete operation is not supported");
+                Target::Refused(text.into())
+            }
+            (None, Some(OnChange::Refuse) | None) => return Err(read_only()),
+        };
+        Ok(Deletion {
+            target,
+            title: spec.to_string(),
+            forms: NulForms::new(self.request.nul),
+        })
+    }
+
+    fn open_file_for_deletion(
+        &self,
+        spec: &TableSpec,
+        format: FileFormat,
+    ) -> Result<Deletion, Fatal> {
         let path = spec.file(format.suffix());
         let mut notify = |notice| self.notify(notice);
         let mut table =
@@ -66,7 +98,7 @@ impl Work<'_> {
         table.set_lmdb_options(self.lmdb_options());
         let title = format.title(spec);
         Ok(Deletion {
-            table,
+            target: Target::File(Box::new(table)),
             title,
             forms: NulForms::new(self.request.nul),
         })
@@ -77,12 +109,16 @@ impl Work<'_> {
             self.warn_malformed(&[deletion.title.as_bytes(), b": non-UTF-8 key \"", key]);
             return Ok(false);
         }
+        let table = match &mut deletion.target {
+            Target::File(table) => table,
+            Target::Nothing => return Ok(false),
+            Target::Refused(fatal) => return Err(fatal.clone()),
+        };
         let mut stored = self.fold.fold(key).into_owned();
         stored.push(0);
         for with_nul in deletion.forms.to_try() {
             let key = &stored[..stored.len() - usize::from(!with_nul)];
-            if deletion
-                .table
+            if table
                 .delete(key)
                 .map_err(|error| self.program.read_failure(&error))?
             {
@@ -130,17 +166,28 @@ impl Work<'_> {
 
     fn commit(&self, deletion: Deletion) -> Result<(), Fatal> {
         let mut notify = |notice| self.notify(notice);
-        deletion
-            .table
-            .commit(&mut notify)
-            .map_err(|error| self.program.read_failure(&error))
+        match deletion.target {
+            Target::File(table) => table
+                .commit(&mut notify)
+                .map_err(|error| self.program.read_failure(&error)),
+            Target::Nothing | Target::Refused(_) => Ok(()),
+        }
     }
 }
 
 /// A table that keys are being deleted from.
 struct Deletion {
-    table: TableUpdater,
+    target: Target,
     /// The table as messages name it.
     title: String,
     forms: NulForms,
+}
+
+/// What keys are being deleted from.
+enum Target {
+    File(Box<TableUpdater>),
+    /// There are no keys.
+    Nothing,
+    /// Each key is one too many, for this reason.
+    Refused(Fatal),
 }

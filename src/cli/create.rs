@@ -5,14 +5,16 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use crate::cli::postalias::AnySource;
 use crate::cli::postmap::{Stop, Work};
 use crate::cli::report::{Fatal, failure};
 use crate::error::{Error, masked};
 use crate::file::open::same_file;
 use crate::file::privilege::ActAs;
-use crate::source::{Warning, WarningKind};
-use crate::table::open::TableType;
+use crate::source::{EntrySource, Warning, WarningKind};
+use crate::table::open::{OnChange, TableType};
 use crate::table::{CompileOptions, FileFormat, LmdbOptions, Notice, Source, TableSpec, compile};
+use crate::virt::FailTable;
 
 /// The permissions a table takes over from its source: reading, for group and others.
 const SOURCE_MODE_MASK: u32 = 0o044;
@@ -37,8 +39,12 @@ impl Work<'_> {
         let path = spec.source();
         let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
         let (metadata, file) = opened.map_err(|error| failure(&Error::io("open", path, error)))?;
-        let format = format_of(spec)?;
+        let made = made_of(spec)?;
         let _acting = self.act_as_owner(&metadata)?;
+        let format = match made {
+            Made::File(format) => format,
+            Made::Nothing => return self.fail_to_store(spec, self.entries(path, file)),
+        };
         let table = spec.file(format.suffix());
         let source = || {
             let failed = |error| Error::io("open", path, error);
@@ -61,6 +67,22 @@ impl Work<'_> {
             )
         });
         Ok(())
+    }
+
+    /// "Makes" or "changes" a table of type `fail`: the first entry is one too many.
+    pub(super) fn fail_to_store(
+        &self,
+        spec: &TableSpec,
+        mut source: AnySource,
+    ) -> Result<(), Fatal> {
+        let mut warn = |warning| self.notify(Notice::Source(warning));
+        match source
+            .next_entry(&mut warn)
+            .map_err(|error| failure(&error))?
+        {
+            Some(_) => Err(change_failure(spec, "write")),
+            None => Ok(()),
+        }
     }
 
     /// How entries are stored.
@@ -111,9 +133,27 @@ impl Work<'_> {
     }
 }
 
-/// The format of a table that is to be made or added to.
-pub(super) fn format_of(spec: &TableSpec) -> Result<FileFormat, Fatal> {
-    TableType::format_to_make(spec.type_name()).map_err(|error| failure(&error))
+/// What a table is made of that takes entries.
+pub(super) enum Made {
+    /// A file.
+    File(FileFormat),
+    /// Nothing: each entry fails.
+    Nothing,
+}
+
+/// What a table is made of that is to be made, or to take more entries.
+pub(super) fn made_of(spec: &TableSpec) -> Result<Made, Fatal> {
+    match TableType::find(spec.type_name()) {
+        Ok(known) if known.if_changed() == Some(OnChange::Fail) => Ok(Made::Nothing),
+        _ => TableType::format_to_make(spec.type_name())
+            .map(Made::File)
+            .map_err(|error| failure(&error)),
+    }
+}
+
+/// What is said when a table of type `fail` fails.
+pub(super) fn change_failure(spec: &TableSpec, action: &str) -> Fatal {
+    format!("table {spec}: {action} error: {}", FailTable::failure()).into()
 }
 
 /// The source once the table is locked: another file may have taken its name while the lock was

@@ -11,6 +11,7 @@
 //! | `migration` | other types in the place of `hash` and `btree` |
 //! | `create`, `query`, `change` | the modes |
 //! | `input` | keys on standard input |
+//! | `message` | a message on standard input |
 //! | `verb` | what `rpostmap` does beside being `postmap`: the table of verbs |
 //! | `verify`, `dump`, `salvage` | the verbs |
 //! | `verify_lmdb`, `salvage_lmdb` | two of them for LMDB files |
@@ -34,6 +35,7 @@ mod create;
 mod dump;
 mod getopt;
 mod input;
+mod message;
 mod migration;
 mod newaliases;
 mod output;

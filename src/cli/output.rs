@@ -47,9 +47,70 @@ impl Output {
         Ok(())
     }
 
+    /// Writes a key and its value as a line of JSON.
+    pub(super) fn json(&mut self, key: &[u8], value: &[u8]) -> Result<(), Broken> {
+        self.0.write_all(b"{\"")?;
+        self.escaped(key)?;
+        self.0.write_all(b"\": \"")?;
+        self.escaped(value)?;
+        self.0.write_all(b"\"}\n")?;
+        Ok(())
+    }
+
+    /// Writes `text` as it stands in a JSON string. What is not UTF-8 stays as it is.
+    fn escaped(&mut self, text: &[u8]) -> Result<(), Broken> {
+        for run in text.chunk_by(|_, &next| !needs_escape(next)) {
+            let Some((&first, rest)) = run.split_first() else {
+                continue;
+            };
+            if needs_escape(first) {
+                self.0.write_all(escape(first).as_bytes())?;
+                self.0.write_all(rest)?;
+            } else {
+                self.0.write_all(run)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes out what was gathered. To be called before the program ends, whatever the reason.
     pub(super) fn flush(&mut self) -> Result<(), Broken> {
         self.0.flush()?;
         Ok(())
+    }
+}
+
+fn needs_escape(byte: u8) -> bool {
+    byte.is_ascii_control() || byte == b'"' || byte == b'\\'
+}
+
+/// A byte as JSON has it in a string.
+fn escape(byte: u8) -> String {
+    match byte {
+        b'"' | b'\\' => format!("\\{}", char::from(byte)),
+        0x08 => "\\b".into(),
+        0x0c => "\\f".into(),
+        b'\n' => "\\n".into(),
+        b'\r' => "\\r".into(),
+        b'\t' => "\\t".into(),
+        byte => format!("\\u{byte:04X}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_escaped_is_read_back_by_a_json_parser() {
+        for byte in 0..=0x7f {
+            let text = match needs_escape(byte) {
+                true => format!("\"{}\"", escape(byte)),
+                false => format!("\"{}\"", char::from(byte)),
+            };
+            let read: String = serde_json::from_str(&text).expect(&text);
+            assert_eq!(read.as_bytes(), [byte]);
+        }
+        assert_eq!(escape(0x1b), "\\u001B");
     }
 }

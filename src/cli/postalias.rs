@@ -40,7 +40,8 @@ impl Work<'_> {
                     .with_nis_marks(SystemTime::now(), &self.host_name),
             ),
             Personality::Postmap | Personality::Newaliases => {
-                AnySource::Map(MapSource::new(name, file, self.utf8))
+                let source = MapSource::new(name, file, self.utf8);
+                AnySource::Map(source.with_file_values(self.request.file_values))
             }
         }
     }

@@ -7,11 +7,13 @@ use std::process::ExitCode;
 
 use crate::cli::args::{Action, BadUsage, Request, help, usage};
 use crate::cli::getopt::Misuse;
+use crate::cli::message::message_limits;
 use crate::cli::migration;
 use crate::cli::output::{Broken, CLOSED_PIPE_STATUS, Output};
 use crate::cli::report::{Fatal, Program, failure};
 use crate::cli::settings::Settings;
 use crate::key::Fold;
+use crate::source::message::MessageLimits;
 use crate::table::TableSpec;
 use crate::table::options::Environment;
 
@@ -113,8 +115,12 @@ fn execute(program: &mut Program, request: &Request, output: &mut Output) -> Res
         return Err(usage(work.program).into());
     }
     match &request.action {
+        Action::List if request.operands.is_empty() => Ok(false),
         Action::Create => work.create(),
-        Action::Query(key) if key == "-" => work.query_lines(io::stdin().lock(), output),
+        Action::Query(key) if key == "-" => match work.message_limits {
+            Some(limits) => work.query_message(io::stdin().lock(), limits, output),
+            None => work.query_lines(io::stdin().lock(), output),
+        },
         Action::Query(key) => work.query(key, output),
         Action::List => work.list(output),
         Action::Increment => work.increment(),
@@ -124,13 +130,17 @@ fn execute(program: &mut Program, request: &Request, output: &mut Output) -> Res
     }
 }
 
-fn not_yet(program: &Program, option: &str) -> Fatal {
-    let version = env!("CARGO_PKG_VERSION");
-    format!(
-        "option {option} is not supported by rpostmap {version}, called as {}",
-        program.name()
-    )
-    .into()
+/// Refuses a message where none is read.
+fn check_pieces(program: &Program, request: &Request) -> Result<(), Fatal> {
+    let pieces = request.pieces;
+    let reads_lines = matches!(&request.action, Action::Query(key) if key == "-");
+    if (pieces.is_any() || pieces.mime) && !reads_lines {
+        return Err("specify -b -h or -m only with \"-q -\"".into());
+    }
+    if pieces.mime && !pieces.is_any() {
+        program.warning(b"ignoring -m option without -b or -h");
+    }
+    Ok(())
 }
 
 /// A run that has read its configuration.
@@ -145,21 +155,25 @@ pub(super) struct Work<'r> {
     pub(super) environment: Environment,
     /// The name of this host.
     pub(super) host_name: Vec<u8>,
+    /// If standard input is a message.
+    message_limits: Option<MessageLimits>,
 }
 
 impl<'r> Work<'r> {
     fn new(program: &'r mut Program, request: &'r Request) -> Result<Work<'r>, Fatal> {
         let settings = Settings::read(program, request.config_dir.as_deref())?;
         let smtputf8 = settings.utf8;
-        let lmdb_map_size = settings
-            .config
-            .lmdb_map_size(&mut |text: Vec<u8>| program.warning(&text))
-            .map_err(|error| failure(&error))?;
-        if let Some(&letter) = request.missing.first() {
-            return Err(not_yet(program, &format!("-{}", char::from(letter))));
-        }
+        let mut warn = |text: Vec<u8>| program.warning(&text);
+        let config = &settings.config;
+        let lmdb_map_size = config.lmdb_map_size(&mut warn).map_err(|e| failure(&e))?;
+        check_pieces(program, request)?;
+        let is_message = request.pieces.is_any();
+        let message_limits = match is_message {
+            true => Some(message_limits(config, &mut warn).map_err(|e| failure(&e))?),
+            false => None,
+        };
         program.utf8 = smtputf8;
-        let utf8 = smtputf8 && !request.no_utf8;
+        let utf8 = smtputf8 && !request.no_utf8 && (!is_message || request.message_utf8);
         let fold = match (request.no_fold, utf8) {
             (true, _) => Fold::None,
             (false, true) => Fold::Unicode,
@@ -182,6 +196,7 @@ impl<'r> Work<'r> {
             lmdb_map_size,
             environment: settings.environment,
             host_name: settings.host_name,
+            message_limits,
         })
     }
 

@@ -8,13 +8,18 @@ use std::{io, panic, thread};
 
 use crate::cli::create::PROXY;
 use crate::cli::input::KeyLines;
-use crate::cli::output::Output;
+use crate::cli::output::{Broken, Output};
 use crate::cli::postmap::{Stop, Work};
 use crate::cli::report::Fatal;
 use crate::error::{ErrorKind, masked};
 use crate::file::store::StoreMode;
+use crate::key::strip_nul;
+use crate::source::file_value;
 use crate::table::traits::Table;
 use crate::table::{OpenOptions, TableSpec, open_with};
+
+/// How much of a value that is no base64 is shown, in bytes.
+const BASE64_QUOTE_MAX: usize = 30;
 
 /// From this many keys at a time on two threads look them up.
 const PARALLEL_MIN: usize = 512;
@@ -29,7 +34,7 @@ impl Work<'_> {
             log: self.program.log(),
             environment: self.environment.clone(),
             on_duplicate: self.request.on_duplicate.unwrap_or_default(),
-            file_values: false,
+            file_values: self.request.file_values,
         };
         let mut notify = |notice| self.notify(notice);
         let table = open_with(spec, &options, &mut notify)
@@ -48,11 +53,15 @@ impl Work<'_> {
         for spec in self.specs() {
             // One page or two are all that is needed.
             let table = self.open(&spec, StoreMode::POSITIONED)?;
-            if let Some(value) = self.lookup(&*table, key)? {
+            if let Some(value) = self.checked(&*table, key, None)? {
+                let value = self.content(&*table, key, value)?;
                 if value.is_empty() {
                     self.warn_empty_value(&spec.to_string(), key);
                 }
-                output.line(&[&value])?;
+                match self.request.json {
+                    true => output.json(key, &value)?,
+                    false => output.line(&[&value])?,
+                }
                 return Ok(true);
             }
         }
@@ -64,9 +73,7 @@ impl Work<'_> {
         input: impl io::Read,
         output: &mut Output,
     ) -> Result<bool, Stop> {
-        // Each table is opened when it is first needed.
-        let tables: Vec<(TableSpec, OnceCell<Box<dyn Table>>)> =
-            self.specs().map(|spec| (spec, OnceCell::new())).collect();
+        let tables = self.tables();
         let mut found = false;
         let mut lines = KeyLines::new(input);
         loop {
@@ -75,7 +82,8 @@ impl Work<'_> {
                 return Ok(found);
             }
             // What the first table says; the others are asked only if it says nothing.
-            let mut first = match tables.first().and_then(|(_, table)| table.get()) {
+            let first = tables.first().and_then(|table| table.opened.get());
+            let mut first = match first {
                 Some(table) if keys.len() >= PARALLEL_MIN && table.is_settled() => {
                     lookup_all(&**table, &keys)
                 }
@@ -83,30 +91,100 @@ impl Work<'_> {
             }
             .into_iter();
             for key in keys {
-                let mut answer = first.next();
-                for (spec, table) in &tables {
-                    let table = match table.get() {
-                        Some(table) => &**table,
-                        None => {
-                            let opened = self.open(spec, StoreMode::AUTO)?;
-                            &**table.get_or_init(|| opened)
-                        }
-                    };
-                    if let Some(value) = self.checked(table, key, answer.take())? {
-                        if value.is_empty() {
-                            self.warn_empty_value(&table.title(), key);
-                        }
-                        output.line(&[key, self.separator(), &value])?;
-                        found = true;
-                        break;
-                    }
-                }
+                let Some((table, value)) = self.first_answer(&tables, key, first.next())? else {
+                    continue;
+                };
+                let value = self.content(table, key, value)?;
+                self.print_answer(output, table, key, &value)?;
+                found = true;
             }
         }
     }
 
-    fn lookup<'t>(&self, table: &'t dyn Table, key: &[u8]) -> Result<Option<Cow<'t, [u8]>>, Fatal> {
-        self.checked(table, key, None)
+    /// The tables of the command line; each is opened when it is first needed.
+    pub(super) fn tables(&self) -> Vec<LazyTable> {
+        let closed = |spec| LazyTable {
+            spec,
+            opened: OnceCell::new(),
+        };
+        self.specs().map(closed).collect()
+    }
+
+    /// The answer of the first table that has one, and that table. What the first of all says may
+    /// be known already.
+    pub(super) fn first_answer<'t>(
+        &self,
+        tables: &'t [LazyTable],
+        key: &[u8],
+        mut first: Option<Answer<'t>>,
+    ) -> Result<Option<Found<'t>>, Fatal> {
+        for LazyTable { spec, opened } in tables {
+            let table = match opened.get() {
+                Some(table) => &**table,
+                None => {
+                    let table = self.open(spec, StoreMode::AUTO)?;
+                    &**opened.get_or_init(|| table)
+                }
+            };
+            if let Some(value) = self.checked(table, key, first.take())? {
+                return Ok(Some((table, value)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Prints what a table says about a key as a line.
+    pub(super) fn print_answer(
+        &self,
+        output: &mut Output,
+        table: &dyn Table,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), Broken> {
+        if value.is_empty() {
+            self.warn_empty_value(&table.title(), key);
+        }
+        self.print(output, key, value)
+    }
+
+    /// Prints an entry as a line.
+    fn print(&self, output: &mut Output, key: &[u8], value: &[u8]) -> Result<(), Broken> {
+        match self.request.json {
+            true => output.json(key, value),
+            false => output.line(&[key, self.separator(), value]),
+        }
+    }
+
+    /// What is printed of an answer.
+    fn content<'v>(
+        &self,
+        table: &dyn Table,
+        key: &[u8],
+        value: Cow<'v, [u8]>,
+    ) -> Result<Cow<'v, [u8]>, Fatal> {
+        if !self.request.file_values {
+            return Ok(value);
+        }
+        let title = table.title();
+        let content = self.decoded(&title, key, &value);
+        let content = content.ok_or_else(|| format!("table {title}: query error"))?;
+        Ok(Cow::Owned(content))
+    }
+
+    /// What `value` is the base64 of, up to the first NUL. `None` for what is no base64, after a
+    /// warning.
+    fn decoded(&self, table: &str, key: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+        let content = file_value::decode(value);
+        if content.is_none() {
+            let start = value.get(..BASE64_QUOTE_MAX).unwrap_or(value);
+            let before = format!("table {table}: key ");
+            let between = b": malformed BASE64 value: ".as_slice();
+            let text = [before.as_bytes(), key, between, start].concat();
+            self.program.warning(&text);
+        }
+        let mut content = content?;
+        content.truncate(strip_nul(&content).len());
+        Some(content)
     }
 
     /// The answer of a table for a key, asked for here unless it is known already, with the
@@ -165,7 +243,11 @@ impl Work<'_> {
             if value.is_empty() {
                 self.warn_empty_value(&spec.to_string(), &key);
             }
-            output.line(&[&key, self.separator(), &value])?;
+            if !self.request.file_values {
+                self.print(output, &key, &value)?;
+            } else if let Some(value) = self.decoded(&table.title(), &key, &value) {
+                self.print(output, &key, &value)?;
+            }
         }
         Ok(true)
     }
@@ -180,8 +262,17 @@ impl Work<'_> {
     }
 }
 
+/// A table that is opened when it is first needed.
+pub(super) struct LazyTable {
+    spec: TableSpec,
+    opened: OnceCell<Box<dyn Table>>,
+}
+
+/// A table that has an answer, and the answer.
+pub(super) type Found<'t> = (&'t dyn Table, Cow<'t, [u8]>);
+
 /// What a table says about a key.
-type Answer<'t> = crate::Result<Option<Cow<'t, [u8]>>>;
+pub(super) type Answer<'t> = crate::Result<Option<Cow<'t, [u8]>>>;
 
 /// What a table says about each of `keys`, looked up on two threads: most of the time of a lookup
 /// is waiting for memory.

@@ -1,12 +1,11 @@
 //! Messages on standard error: `PROG: warning: ...`, `PROG: fatal: ...`.
 
-use std::error::Error as _;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::error::{Error, ErrorKind, masked, system_text};
+use crate::error::{Error, ErrorKind, masked, system_text, with_cause};
 use crate::lmdb::layout::EMPTY;
 use crate::table::TableSpec;
 use crate::table::file::FileFormat;
@@ -51,7 +50,7 @@ pub(super) struct Program {
 }
 
 /// Why the command ends without success. Printed by [`Program::fatal`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fatal(pub(super) Vec<u8>);
 
 impl<T: Into<Vec<u8>>> From<T> for Fatal {
@@ -245,14 +244,7 @@ fn is_cdb(path: &Path) -> bool {
 
 /// The text of an error with its cause, as the C library words it.
 pub(super) fn failure(error: &Error) -> Fatal {
-    let mut text = error.to_string();
-    if let Some(io) = error.io_error() {
-        text.push_str(": ");
-        text.push_str(&system_text(io));
-    } else if let Some(source) = error.source() {
-        text.push_str(&format!(": {source}"));
-    }
-    text.into()
+    with_cause(error).into()
 }
 
 /// `text` with every byte replaced by `?` that is not printable ASCII, or with `utf8` not part of

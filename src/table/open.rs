@@ -248,34 +248,11 @@ impl TableType {
     }
 }
 
-/// The format of a table that entries are to be deleted from.
-///
-/// # Errors
-///
-/// `Unsupported` for a table that cannot be changed, `Spec` for a type that is not known, both in
-/// the words of the original; `Lookup` for a table that always fails.
-pub fn format_to_delete_from(spec: &TableSpec) -> Result<FileFormat> {
-    spec.check_complete()?;
-    let name = spec.type_name();
-    let read_only = || Error::unsupported(format!("{spec} map requires O_RDONLY access mode"));
-    if ["nis", "socketmap", "tcp"]
+/// Whether tables of the type `name` ask other programs, and never have anything changed.
+pub(crate) fn is_read_only_service(name: &OsStr) -> bool {
+    ["nis", "socketmap", "tcp"]
         .iter()
         .any(|known| name == *known)
-    {
-        return Err(read_only());
-    }
-    let table_type = TableType::find(name)?;
-    match (table_type.name, &table_type.kind) {
-        (_, Kind::File(format)) => Ok(*format),
-        ("environ" | "internal" | "static", _) => Err(Error::unsupported(format!(
-            "table {spec}: delete operation is not supported"
-        ))),
-        ("fail", _) => {
-            let reason = format!("table {spec}: delete error: Application error");
-            Err(Error::new(ErrorKind::Lookup { reason }))
-        }
-        (_, Kind::Read(..)) => Err(read_only()),
-    }
 }
 
 fn unknown(name: &OsStr) -> Error {

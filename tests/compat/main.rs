@@ -18,6 +18,7 @@ mod interrupted;
 mod lmdb_files;
 #[cfg(feature = "lmdb")]
 mod lmdb_writing;
+mod message;
 mod modes;
 mod old_files;
 mod password;

@@ -1,7 +1,8 @@
 //! `-i` and `-d`: adds entries to tables and deletes them.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -141,10 +142,17 @@ impl Work<'_> {
 
     /// `-d -`: all tables are opened first, and each key is deleted from each.
     pub(super) fn delete_lines(&self, input: impl io::Read) -> Result<bool, Stop> {
-        let specs = self.specs();
-        let mut deletions = specs
-            .map(|spec| self.open_for_deletion(&spec))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut files = HashSet::new();
+        let mut deletions = Vec::new();
+        for spec in self.specs() {
+            spec.check_complete().map_err(|error| failure(&error))?;
+            // A table that is named twice is locked already, by us.
+            let format = format_of(&spec)?;
+            let file = spec.file(format.suffix());
+            if files.insert(fs::canonicalize(&file).unwrap_or(file)) {
+                deletions.push(self.open_for_deletion(&spec)?);
+            }
+        }
         let mut found = false;
         let mut lines = KeyLines::new(input);
         loop {

@@ -375,6 +375,23 @@ fn threads_of_one_program_that_change_a_table_take_turns() {
 }
 
 #[test]
+fn a_table_named_twice_is_not_waited_for() {
+    let dir = TestDir::new("lmdb");
+    for kind in ["hash", "lmdb"] {
+        dir.write("t", "a 1\nb 2\n");
+        let table = format!("{kind}:t");
+        let again = format!("{kind}:./t");
+        dir.ours("rpostmap").args([&table]).ok();
+        let run = dir
+            .ours("rpostmap")
+            .args(["-d", "-", &table, &table, &again]);
+        run.limit(Duration::from_secs(20)).stdin("a\n").ok();
+        let listed = dir.ours("rpostmap").args(["-s", &table]).ok();
+        listed.stdout_is("b\t2\n");
+    }
+}
+
+#[test]
 fn a_table_used_by_locks_of_lmdbs_own_stays_the_file_it_is() {
     let dir = TestDir::new("lmdb");
     dir.write("t", source(100));

@@ -84,6 +84,19 @@ fn hash_and_btree_are_redirected_when_asked_for() {
     follow(&["-q", "k", "static:x"])
         .status_is(0)
         .stdout_is("x\n");
+    dir.main_cf("non_bdb_migration_level = enable-redirect\ndefault_database_type = lmdb\n");
+    follow(&["hash:t"])
+        .status_is(0)
+        .stderr_is("rpostmap: redirecting hash:t to lmdb:t\n");
+    assert!(dir.names().contains(&"t.lmdb".to_string()));
+    dir.main_cf(
+        "non_bdb_migration_level = enable-redirect\nnon_bdb_migration_log_redirect = no\n\
+         non_bdb_custom_mapping = inline:{{hash:t = lmdb}}\n",
+    );
+    follow(&["-q", "k", "hash:t"])
+        .status_is(0)
+        .stdout_is("v\n")
+        .stderr_is("");
     dir.main_cf("non_bdb_migration_level = maybe\n");
     follow(&["hash:t"])
         .status_is(1)

@@ -65,6 +65,7 @@
 //! |---|---|
 //! | [`table`] | `type:name`, lookups, making and changing tables: the place to start |
 //! | [`virt`] | tables without a file of their own |
+//! | [`pattern`] | tables of rules: `regexp`, `pcre`, `cidr` |
 //! | [`source`] | the text tables are made from |
 //! | [`key`] | case folding, the NUL at the end of keys |
 //! | [`entries`] | pairs on their way from a source to a file |
@@ -102,6 +103,7 @@ pub mod error;
 pub mod file;
 pub mod key;
 pub mod lmdb;
+pub mod pattern;
 pub mod source;
 pub mod table;
 pub mod virt;

@@ -145,11 +145,13 @@ impl Work<'_> {
         let mut files = HashSet::new();
         let mut deletions = Vec::new();
         for spec in self.specs() {
-            spec.check_complete().map_err(|error| failure(&error))?;
-            // A table that is named twice is locked already, by us.
-            let format = format_of(&spec)?;
-            let file = spec.file(format.suffix());
-            if files.insert(fs::canonicalize(&file).unwrap_or(file)) {
+            let table_type = TableType::find(spec.type_name()).ok();
+            let file = table_type
+                .and_then(TableType::format)
+                .map(|format| spec.file(format.suffix()))
+                .map(|file| fs::canonicalize(&file).unwrap_or(file));
+            // A file that is named twice is locked already, by us.
+            if file.is_none_or(|file| files.insert(file)) {
                 deletions.push(self.open_for_deletion(&spec)?);
             }
         }

@@ -12,6 +12,8 @@ use crate::source::Warning;
 pub enum Notice {
     /// About a line of the source.
     Source(Warning),
+    /// About a line of a table of rules: the text.
+    Rule(Vec<u8>),
     /// A key was there already.
     Duplicate {
         /// The table as it is named in such warnings: its file, or `lmdb:` and its name.
@@ -54,6 +56,7 @@ impl Notice {
             |table: &Path, text: &str| [table.as_os_str().as_bytes(), text.as_bytes()].concat();
         match self {
             Notice::Source(warning) => warning.message(),
+            Notice::Rule(text) => text.clone(),
             Notice::Duplicate { table, key } => {
                 let mut message = after(table, ": duplicate entry: \"");
                 message.extend_from_slice(key);

@@ -4,6 +4,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::error::{Error, ErrorKind, Result, masked};
+#[cfg(feature = "pcre")]
+use crate::pattern::PcreTable;
+use crate::pattern::{CidrTable, RegexpTable};
 use crate::source::braces;
 use crate::table::file::{FileFormat, FileTable};
 use crate::table::notice::Notice;
@@ -54,6 +57,13 @@ struct Opening<'a> {
     depth: usize,
 }
 
+impl Opening<'_> {
+    /// Passes on what is wrong with the lines of rules.
+    fn warn_of_rules(&mut self) -> impl FnMut(Vec<u8>) {
+        |text| (self.notify)(Notice::Rule(text))
+    }
+}
+
 /// How deep tables may be inside each other.
 const DEPTH_MAX: usize = 100;
 
@@ -61,6 +71,11 @@ const DEPTH_MAX: usize = 100;
 static TYPES: &[TableType] = &[
     file("btree", FileFormat::Btree),
     file("cdb", FileFormat::Cdb),
+    read("cidr", |spec, opening| {
+        let options = opening.options;
+        let mut warn = opening.warn_of_rules();
+        Ok(Box::new(CidrTable::open(spec.name(), options, &mut warn)?))
+    }),
     read("debug", open_debug),
     read("environ", |spec, with| {
         let environment = with.options.environment.clone();
@@ -77,6 +92,12 @@ static TYPES: &[TableType] = &[
         Ok(Box::new(InternalTable::new(spec.name())))
     })
     .on_change(OnChange::FindNothing),
+    #[cfg(feature = "pcre")]
+    read("pcre", |spec, opening| {
+        let options = opening.options;
+        let mut warn = opening.warn_of_rules();
+        Ok(Box::new(PcreTable::open(spec.name(), options, &mut warn)?))
+    }),
     read("pipemap", |spec, with| {
         Ok(Box::new(PipeTable::new(spec.name(), members(spec, with)?)))
     }),
@@ -87,6 +108,15 @@ static TYPES: &[TableType] = &[
         }))
     }),
     file("lmdb", FileFormat::Lmdb),
+    read("regexp", |spec, opening| {
+        let options = opening.options;
+        let mut warn = opening.warn_of_rules();
+        Ok(Box::new(RegexpTable::open(
+            spec.name(),
+            options,
+            &mut warn,
+        )?))
+    }),
     read("static", |spec, with| {
         Ok(Box::new(match with.options.file_values {
             true => StaticTable::of_files(spec.name())?,
@@ -165,8 +195,11 @@ const fn read(name: &'static str, open: ReadFn) -> TableType {
     }
 }
 
-/// Types of Postfix that this version does not know how to read yet.
-static NOT_YET: &[&str] = &["cidr", "pcre", "regexp"];
+/// Types that need a feature of the crate that is off.
+static LEFT_OUT: &[&str] = &[
+    #[cfg(not(feature = "pcre"))]
+    "pcre",
+];
 
 /// Types of Postfix that ask other programs for their answers.
 static SERVICES: &[&str] = &["memcache", "nis", "proxy", "socketmap", "tcp"];
@@ -193,7 +226,7 @@ impl TableType {
         }
         let shown = masked(name);
         let is_any_of = |names: &[&str]| names.iter().any(|known| name == *known);
-        Err(if is_any_of(NOT_YET) {
+        Err(if is_any_of(LEFT_OUT) {
             let version = env!("CARGO_PKG_VERSION");
             Error::unsupported(format!(
                 "table type {shown} is not supported by rpostmap {version}"

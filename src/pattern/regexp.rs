@@ -1,0 +1,300 @@
+//! `regexp:` tables: POSIX regular expressions.
+//!
+//! # How a key is matched
+//!
+//! The automata of `regex_automata` take time that grows with the length of the key, whatever the
+//! expression. Whether an expression matches, and where the leftmost match begins, does not depend
+//! on which of several matches is preferred. POSIX wants the longest of those that begin there:
+//! only a rule with `$1` needs to know, and asks a second automaton, which goes on to the longest
+//! match and keeps the groups of the first of several ways to it.
+//!
+//! An expression is read when the table is opened, but its automata are made when a key needs them
+//! first. Most keys need few: see [`index`](super::index).
+
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io::Read;
+use std::sync::OnceLock;
+
+use regex_automata::nfa::thompson::{self, WhichCaptures, pikevm};
+use regex_automata::util::primitives::NonMaxUsize;
+use regex_automata::{Anchored, Input, MatchKind, meta};
+
+use crate::error::{Error, ErrorKind, Result, masked};
+use crate::pattern::index::{Index, Requirement};
+use crate::pattern::pool::Pool;
+use crate::pattern::posix::ast::Node;
+use crate::pattern::posix::{Flags, PatternError, parse};
+use crate::pattern::rules::{Dialect, FlagEffect, Groups, Rules};
+use crate::source::LineNo;
+use crate::table::options::OpenOptions;
+use crate::table::traits::{Listing, Table};
+
+const TYPE: &str = "regexp";
+
+/// The most states that all automata of a table may have together.
+const TABLE_SIZE_MAX: usize = 4_000_000;
+
+/// A table of POSIX regular expressions.
+pub struct RegexpTable {
+    name: OsString,
+    utf8: bool,
+    rules: Rules<Posix>,
+    index: Index,
+}
+
+impl RegexpTable {
+    /// Opens the table `regexp:name`: a file, or `{{rule}, {rule}}`. `warn` hears what is wrong
+    /// with its lines.
+    ///
+    /// # Errors
+    ///
+    /// `Io` when there is no such file or it cannot be read, `Spec` when the name begins with a
+    /// brace and is no list of rules.
+    pub fn open(
+        name: &OsStr,
+        options: &OpenOptions,
+        warn: &mut dyn FnMut(Vec<u8>),
+    ) -> Result<RegexpTable> {
+        RegexpTable::read(name, options, warn, None)
+    }
+
+    /// The table that the rules in `text` are, called `name`.
+    ///
+    /// # Errors
+    ///
+    /// `Io` when the text cannot be read.
+    pub fn from_text(
+        name: &OsStr,
+        text: impl Read,
+        options: &OpenOptions,
+        warn: &mut dyn FnMut(Vec<u8>),
+    ) -> Result<RegexpTable> {
+        let mut text = text;
+        RegexpTable::read(name, options, warn, Some(&mut text))
+    }
+
+    fn read(
+        name: &OsStr,
+        options: &OpenOptions,
+        warn: &mut dyn FnMut(Vec<u8>),
+        text: Option<&mut dyn Read>,
+    ) -> Result<RegexpTable> {
+        let rules = Rules::read(PosixDialect { size: 0 }, name, text, warn)?;
+        let requirements: Vec<Requirement> = rules
+            .iter()
+            .map(|rule| match rule.first.negated {
+                true => Requirement::none(),
+                false => Requirement::of(&rule.first.matcher.node),
+            })
+            .collect();
+        Ok(RegexpTable {
+            name: name.to_owned(),
+            utf8: options.utf8,
+            rules,
+            index: Index::new(&requirements),
+        })
+    }
+
+    /// As [`Table::lookup`], asking every rule: what the index must not change.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::lookup`].
+    pub fn lookup_by_scan(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        self.lookup_among(key, 0..self.rules.len())
+    }
+
+    fn lookup_among(
+        &self,
+        key: &[u8],
+        candidates: impl Iterator<Item = usize>,
+    ) -> Result<Option<Cow<'_, [u8]>>> {
+        if self.utf8 && std::str::from_utf8(key).is_err() {
+            return Ok(None);
+        }
+        let failure = |line: LineNo, reason: &str| {
+            let name = masked(&self.name);
+            let reason = format!("regexp map {name}, line {line}: {reason}");
+            Error::new(ErrorKind::Lookup { reason })
+        };
+        self.rules
+            .lookup::<PosixDialect>(key, self.utf8, candidates, &mut (), &failure)
+    }
+}
+
+impl Table for RegexpTable {
+    fn lookup(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        self.lookup_among(key, self.index.candidates(key))
+    }
+
+    fn is_pattern(&self) -> bool {
+        true
+    }
+
+    fn iter(&self) -> Result<Listing<'_>> {
+        let what = format!(
+            "table {}: sequence operation is not supported",
+            self.title()
+        );
+        Err(Error::unsupported(what))
+    }
+
+    fn title(&self) -> String {
+        format!("{TYPE}:{}", masked(&self.name))
+    }
+}
+
+impl fmt::Debug for RegexpTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegexpTable")
+            .field("name", &self.name)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A POSIX regular expression.
+struct Posix {
+    node: Node,
+    automata: OnceLock<Option<Automata>>,
+}
+
+impl fmt::Debug for Posix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.node.fmt(f)
+    }
+}
+
+struct Automata {
+    /// Finds where matches begin.
+    search: meta::Regex,
+    /// Finds the longest match and its groups, when the rule needs them.
+    groups: OnceLock<Option<(pikevm::PikeVM, Pool<pikevm::Cache>)>>,
+}
+
+impl Posix {
+    /// The automata, made now if need be.
+    fn automata(&self) -> Result<&Automata, String> {
+        let automata = self.automata.get_or_init(|| {
+            let config = meta::Config::new()
+                .utf8_empty(false)
+                .nfa_size_limit(None)
+                .which_captures(WhichCaptures::Implicit);
+            let search = meta::Builder::new()
+                .configure(config)
+                .build_from_hir(&self.node.hir());
+            Some(Automata {
+                search: search.ok()?,
+                groups: OnceLock::new(),
+            })
+        });
+        automata.as_ref().ok_or_else(too_big)
+    }
+
+    fn groups_automaton<'a>(
+        &self,
+        automata: &'a Automata,
+    ) -> Result<&'a (pikevm::PikeVM, Pool<pikevm::Cache>), String> {
+        let groups = automata.groups.get_or_init(|| {
+            let nfa = thompson::Compiler::new()
+                .configure(thompson::Config::new().utf8(false))
+                .build_from_hir(&self.node.hir());
+            // `All` is what makes it go on to the longest match.
+            let config = pikevm::Config::new().match_kind(MatchKind::All);
+            let vm = pikevm::Builder::new()
+                .configure(config)
+                .build_from_nfa(nfa.ok()?);
+            Some((vm.ok()?, Pool::new()))
+        });
+        groups.as_ref().ok_or_else(too_big)
+    }
+}
+
+fn too_big() -> String {
+    PatternError::Size.text().into()
+}
+
+struct PosixDialect {
+    /// The size of all expressions so far.
+    size: usize,
+}
+
+impl Dialect for PosixDialect {
+    type Flags = Flags;
+    type Matcher = Posix;
+    type Scratch = ();
+
+    const TYPE: &'static str = TYPE;
+    const UNCLOSED: &'static str = "skipping this rule";
+    const ZERO_GROUP: &'static str = "out-of-range";
+    const SECOND_PATTERN: bool = true;
+
+    fn default_flags() -> Flags {
+        Flags {
+            extended: true,
+            ignore_case: true,
+            lines: false,
+        }
+    }
+
+    fn flag(flags: &mut Flags, letter: u8) -> FlagEffect {
+        match letter {
+            b'i' => flags.ignore_case = !flags.ignore_case,
+            b'm' => flags.lines = !flags.lines,
+            b'x' => flags.extended = !flags.extended,
+            _ => return FlagEffect::Unknown,
+        }
+        FlagEffect::Applied
+    }
+
+    fn compile(&mut self, text: &[u8], flags: Flags) -> Result<(Posix, u32), String> {
+        let parsed = parse(text, flags).map_err(|error| error.text().to_owned())?;
+        self.size = self.size.saturating_add(parsed.node.size());
+        if self.size > TABLE_SIZE_MAX {
+            return Err(too_big());
+        }
+        let posix = Posix {
+            node: parsed.node,
+            automata: OnceLock::new(),
+        };
+        Ok((posix, parsed.groups))
+    }
+
+    fn is_match(matcher: &Posix, _: &mut (), key: &[u8]) -> Result<bool, String> {
+        Ok(matcher.automata()?.search.is_match(key))
+    }
+
+    fn groups(
+        matcher: &Posix,
+        _: &mut (),
+        key: &[u8],
+        groups: &mut Groups,
+    ) -> Result<bool, String> {
+        let automata = matcher.automata()?;
+        let Some(found) = automata.search.find(key) else {
+            return Ok(false);
+        };
+        let (vm, pool) = matcher.groups_automaton(automata)?;
+        let input = Input::new(key)
+            .range(found.start()..)
+            .anchored(Anchored::Yes);
+        let slot_count = vm.get_nfa().group_info().slot_len();
+        let mut slots = vec![None; slot_count];
+        pool.with(
+            || vm.create_cache(),
+            |cache| vm.search_slots(cache, &input, &mut slots),
+        );
+        groups.clear();
+        let offset = |slot: Option<NonMaxUsize>| slot.map(NonMaxUsize::get);
+        groups.extend(slots.chunks_exact(2).map(|pair| match pair {
+            [start, end] => Some(offset(*start)?..offset(*end)?),
+            _ => None,
+        }));
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests;

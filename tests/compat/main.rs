@@ -22,6 +22,7 @@ mod message;
 mod modes;
 mod old_files;
 mod password;
+mod patterns;
 mod stories;
 mod tables;
 mod traps;

@@ -1,17 +1,19 @@
 //! main.cf: the parameters that table tools read.
 //!
 //! The file is read by the rules of logical lines ([`crate::source::lines`]), each being
-//! `name = value`; `$name` in values is expanded when they are asked for. Only the few
-//! parameters with an accessor here are checked; a mistake elsewhere in the file harms nobody,
-//! unlike in the original, which validates everything first.
+//! `name = value`; `$name` in values is expanded when they are asked for, and then they are
+//! checked; a mistake elsewhere in the file harms nobody, unlike in the original, which validates
+//! everything first.
 //!
 //! Nothing here looks at the environment or knows a compiled-in path: the caller says where
 //! main.cf is. And nothing waits: the original sleeps until main.cf is a second old.
 
+mod defaults;
 mod expand;
 mod import;
 mod level;
 mod limits;
+mod typed;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -55,6 +57,8 @@ impl Config {
             defaults: HashMap::new(),
         };
         for (name, value) in [
+            ("myhostname", "localhost.localdomain"),
+            ("mydomain", "localdomain"),
             ("compatibility_level", "0"),
             ("default_database_type", "hash"),
             ("default_cache_db_type", "btree"),
@@ -155,7 +159,9 @@ impl Config {
 
     fn raw(&self, name: &[u8]) -> Option<&[u8]> {
         let value = self.values.get(name).or_else(|| self.defaults.get(name));
-        value.map(Vec::as_slice)
+        value
+            .map(Vec::as_slice)
+            .or_else(|| defaults::default_of(name))
     }
 
     /// The expanded value of `name`; empty when it is neither set nor has a default.

@@ -104,6 +104,7 @@ pub mod file;
 pub mod key;
 pub mod lmdb;
 pub mod pattern;
+pub mod rules;
 pub mod source;
 pub mod table;
 pub mod virt;

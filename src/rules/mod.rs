@@ -28,6 +28,13 @@
 //! | [`sasl_password`] | `smtp_sasl_password_maps` |
 //! | [`tls_policy`] | `smtp_tls_policy_maps` |
 //! | [`rewrite`] | `virtual_alias_maps`, canonical maps, `smtp_generic_maps` |
+//! | [`alias`] | `alias_maps` |
+//! | [`access`] | access tables of the SMTP server |
+//! | [`bcc`] | `sender_bcc_maps`, `recipient_bcc_maps` |
+//! | [`known`] | whether a recipient exists |
+//! | [`login`] | `smtpd_sender_login_maps`, `local_login_sender_maps` |
+//! | [`mailbox`] | `virtual_mailbox_maps` |
+//! | [`one_key`] | tables with a single key |
 //!
 //! Keys are made without any table; lookups have three answers: found, not found, and `Err`, could
 //! not tell, which ends the search: mail has to wait. Nothing is global, everything takes `&self`
@@ -58,13 +65,20 @@
 //! # Ok::<(), rpostmap::Error>(())
 //! ```
 
+pub mod access;
 pub mod address;
 pub mod address_list;
+pub mod alias;
+pub mod bcc;
 pub mod complete;
 pub mod host;
+pub mod known;
 pub mod local;
+pub mod login;
+pub mod mailbox;
 pub mod match_list;
 pub mod nexthop;
+pub mod one_key;
 pub mod parent_domain;
 pub mod recipient;
 pub mod relocated;

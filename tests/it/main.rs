@@ -3,6 +3,8 @@
 #[expect(dead_code, reason = "the other test binary uses the rest")]
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/lookup_cases.rs"]
+mod lookup_cases;
 #[expect(dead_code, reason = "the other test binary uses the rest")]
 #[path = "../common/planted.rs"]
 mod planted_files;
@@ -28,6 +30,7 @@ mod lmdb_planted;
 #[cfg(feature = "lmdb")]
 mod lmdb_writing;
 mod message;
+mod lookup_corpus;
 mod messages;
 mod model;
 mod personalities;

@@ -112,7 +112,7 @@ impl TableSet {
         while let Some(behind) = direct.strip_prefix(b"proxy:") {
             direct = behind;
         }
-        let mut options = self.options;
+        let mut options = self.options.clone();
         if !list.fold {
             options.fold = Fold::None;
         }

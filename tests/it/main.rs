@@ -29,8 +29,8 @@ mod lmdb_laws;
 mod lmdb_planted;
 #[cfg(feature = "lmdb")]
 mod lmdb_writing;
-mod message;
 mod lookup_corpus;
+mod message;
 mod messages;
 mod model;
 mod personalities;

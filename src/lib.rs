@@ -73,6 +73,7 @@
 //! | [`cdb`] | cdb files: the same |
 //! | [`lmdb`] | LMDB files of versions 0.9 and 1.0: read and made, verify, salvage |
 //! | [`file`](mod@file) | bytes of files: fetched, locked, replaced |
+//! | [`rules`] | which keys Postfix looks up for an address, a domain, a server |
 //! | [`config`] | the few parameters of main.cf that matter to tables |
 //! | [`wire`] | numbers out of bytes nobody vouches for |
 //! | [`error`](mod@error) | the one error type |
@@ -92,6 +93,7 @@
 //! * `lmdb`, on by default: changes of `lmdb:` tables in place, by the C library of LMDB, which is
 //!   compiled and linked in. Without it such tables are read and made, but not changed, and no C
 //!   compiler is needed for them.
+//! * `pcre`, on by default: tables of type `pcre`, by the C library PCRE2.
 
 pub mod bdb;
 pub mod cdb;

@@ -93,6 +93,7 @@
 //! * `lmdb`, on by default: changes of `lmdb:` tables in place, by the C library of LMDB, which is
 //!   compiled and linked in. Without it such tables are read and made, but not changed, and no C
 //!   compiler is needed for them.
+//!   library alone. It is Rust throughout either way; no C compiler is needed.
 //! * `pcre`, on by default: tables of type `pcre`, by the C library PCRE2.
 
 pub mod bdb;

@@ -71,6 +71,10 @@ pub(super) trait Dialect {
 pub(super) enum FlagEffect {
     Applied,
     /// Nothing any more, with a warning.
+    #[cfg_attr(
+        not(feature = "pcre"),
+        expect(dead_code, reason = "only pcre has such flags")
+    )]
     Obsolete,
     Unknown,
 }

@@ -4,6 +4,7 @@
 //! and how much memory it takes) is an error, not a key that is not found.
 
 mod engine;
+mod outline;
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -11,8 +12,11 @@ use std::fmt;
 use std::io::Read;
 
 use self::engine::{Code, Workspace};
+use self::outline::outline;
 use crate::error::{Error, ErrorKind, Result, masked};
+use crate::pattern::index::{Index, Requirement};
 use crate::pattern::pool::Pool;
+use crate::pattern::posix::ast::Node;
 use crate::pattern::rules::{Dialect, FlagEffect, Groups, Rules};
 use crate::source::LineNo;
 use crate::table::options::OpenOptions;
@@ -25,6 +29,7 @@ pub struct PcreTable {
     name: OsString,
     utf8: bool,
     rules: Rules<Pattern>,
+    index: Index,
     /// The most groups of a pattern.
     group_max: u32,
     workspaces: Pool<Workspace>,
@@ -67,19 +72,38 @@ impl PcreTable {
         text: Option<&mut dyn Read>,
     ) -> Result<PcreTable> {
         let rules: Rules<Pattern> = Rules::read(Perl, name, text, warn)?;
+        let requirements: Vec<Requirement> = rules
+            .iter()
+            .map(|rule| match &rule.first.matcher.outline {
+                Some(node) if !rule.first.negated => Requirement::of(node),
+                _ => Requirement::none(),
+            })
+            .collect();
         let group_counts = rules.iter().map(|rule| rule.first.matcher.group_count);
         Ok(PcreTable {
             name: name.to_owned(),
             utf8: options.utf8,
             group_max: group_counts.max().unwrap_or(0),
             rules,
+            index: Index::new(&requirements),
             workspaces: Pool::new(),
         })
     }
-}
 
-impl Table for PcreTable {
-    fn lookup(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+    /// As [`Table::lookup`], asking every rule: what the index must not change.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::lookup`].
+    pub fn lookup_by_scan(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        self.lookup_among(key, 0..self.rules.len())
+    }
+
+    fn lookup_among(
+        &self,
+        key: &[u8],
+        candidates: impl Iterator<Item = usize>,
+    ) -> Result<Option<Cow<'_, [u8]>>> {
         if self.utf8 && std::str::from_utf8(key).is_err() {
             return Ok(None);
         }
@@ -91,11 +115,16 @@ impl Table for PcreTable {
         self.workspaces.with(
             || Workspace::new(self.group_max),
             |workspace| {
-                let all = 0..self.rules.len();
                 self.rules
-                    .lookup::<Perl>(key, self.utf8, all, workspace, &failure)
+                    .lookup::<Perl>(key, self.utf8, candidates, workspace, &failure)
             },
         )
+    }
+}
+
+impl Table for PcreTable {
+    fn lookup(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
+        self.lookup_among(key, self.index.candidates(key))
     }
 
     fn is_pattern(&self) -> bool {
@@ -128,6 +157,8 @@ impl fmt::Debug for PcreTable {
 struct Pattern {
     code: Code,
     group_count: u32,
+    /// For the index; `None` for a pattern that is not plain.
+    outline: Option<Node>,
 }
 
 struct Perl;
@@ -169,7 +200,13 @@ impl Dialect for Perl {
             )
         })?;
         let group_count = code.group_count();
-        Ok((Pattern { code, group_count }, group_count))
+        let is_plain = flags & pcre2_sys::PCRE2_EXTENDED == 0;
+        let pattern = Pattern {
+            code,
+            group_count,
+            outline: is_plain.then(|| outline(text)).flatten(),
+        };
+        Ok((pattern, group_count))
     }
 
     fn is_match(pattern: &Pattern, workspace: &mut Workspace, key: &[u8]) -> Result<bool, String> {

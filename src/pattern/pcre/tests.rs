@@ -1,5 +1,7 @@
 use std::ffi::OsStr;
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn table(text: &str) -> (PcreTable, Vec<String>) {
@@ -84,4 +86,44 @@ fn a_table_is_shared_between_threads() {
             });
         }
     });
+}
+
+fn pattern() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        4 => "[abcAB@-]{1,4}",
+        3 => prop::sample::select(vec![
+            ".", "[ab]", "[^]c]", "^", "$", "\\b", "\\.", "(?i)", "(?-i)", "(?!c)", "\\Qa.\\E", "\\x61",
+            "[[:alpha:]]", "(?<=a)b", "a{2}", "(?x) a # b\n", "\\K", "b{,2}", "c{0}", "[\\]a]",
+        ]).prop_map(str::to_owned),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 1..3).prop_map(|parts| parts.concat()),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}|{b})")),
+            (
+                inner,
+                prop::sample::select(vec!["*", "+", "?", "{2}", "{1,2}", "{0}", "*?", "++"])
+            )
+                .prop_map(|(a, times)| format!("(?:{a}){times}")),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn the_index_changes_no_answer(
+        rules in prop::collection::vec((pattern(), "[ixsmA]{0,2}"), 1..8),
+        keys in prop::collection::vec("[abcAB@.\n-]{0,10}", 1..8),
+    ) {
+        let lines = rules.iter().enumerate();
+        let text: String = lines.map(|(n, (rule, flags))| format!("/{rule}/{flags} {n}\n")).collect();
+        let (table, _) = table(&text);
+        for key in &keys {
+            let found = table.lookup(key.as_bytes()).unwrap();
+            let scanned = table.lookup_by_scan(key.as_bytes()).unwrap();
+            prop_assert_eq!(found, scanned, "{} {:?}", text, key);
+        }
+    }
 }

@@ -2,11 +2,13 @@
 
 use super::{Config, config_error};
 use crate::error::Result;
+use crate::source::trim;
 
 impl Config {
-    /// Sets `name` as a line of main.cf would.
+    /// Sets `name` as a line of main.cf would: blanks around the value do not count.
     pub fn set(&mut self, name: &str, value: &str) {
-        self.values.insert(name.into(), value.into());
+        let value = trim(value.as_bytes()).to_vec();
+        self.values.insert(name.into(), value);
     }
 
     /// Says which host this is: the defaults of `myhostname` and `mydomain`, which follow

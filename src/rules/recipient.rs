@@ -82,7 +82,10 @@ impl Recipients {
     /// When it cannot be told whether a domain is this machine.
     pub fn read(&self, recipient: &Internal<'_>, trace: &mut dyn Trace) -> Result<Recipient> {
         let completed = self.completion.complete(&recipient.quote());
-        let mut text = completed.into_bytes();
+        let mut text = match completed.is_null() {
+            true => self.empty_recipient.clone(),
+            false => completed.into_bytes(),
+        };
         // The domain of this machine that was taken off last.
         let mut own_domain = None;
         for _ in 0..ROUNDS_MAX {
@@ -109,10 +112,17 @@ impl Recipients {
         } else {
             &text
         };
-        let domain = own_domain.as_ref().unwrap_or(&self.my_host_name);
+        let (domain, is_local) = match &own_domain {
+            Some(domain) => (domain, !domain.is_empty()),
+            // Not necessarily a domain of this machine.
+            None => {
+                let domain = &self.my_host_name;
+                (domain, self.addresses.local.is_local(domain, trace)?)
+            }
+        };
         Ok(Recipient {
             address: Internal::new([local, b"@".as_slice(), domain].concat()),
-            is_local: !domain.is_empty(),
+            is_local,
             is_valid: self.is_valid(domain),
         })
     }
@@ -136,8 +146,8 @@ impl Recipients {
     /// Where a user of this machine routes on to, as an address.
     fn routed(&self, local: &[u8]) -> Option<Vec<u8>> {
         if self.dequoted {
-            if local.contains(&b'@') {
-                return Some(local.to_vec());
+            if let (user, Some(domain)) = split_at_domain(local) {
+                return Some([user, b"@", &self.completion.domain(domain)].concat());
             }
         } else if quote(local, Part::Local) != local {
             // Quoted, so nothing in it is an operator.
@@ -322,6 +332,31 @@ mod tests {
                 "local a@localhost",
             ),
             (("mydestination", "1.2.3"), "bob@1.2.3", "invalid"),
+            (
+                ("mydestination", "localhost"),
+                "",
+                "MAILER-DAEMON@mail.corp.example",
+            ),
+            (
+                ("mydestination", "localhost"),
+                "a%localhost",
+                "local a@localhost",
+            ),
+            (
+                ("empty_address_recipient", "x@y.example"),
+                "",
+                "x@y.example",
+            ),
+            (
+                ("empty_address_recipient", "a b"),
+                "@localhost",
+                "local a b@localhost",
+            ),
+            (
+                ("append_dot_mydomain", "yes"),
+                "a@shop@mail.corp.example",
+                "a@shop.corp.example",
+            ),
         ] {
             assert_eq!(
                 read(&[parameter], recipient),

@@ -103,7 +103,7 @@ impl Resolver {
     ///
     /// # Errors
     ///
-    /// `Config` when a parameter cannot be understood.
+    /// `Config` when a parameter cannot be understood, or one of the transports is empty.
     pub fn open(setup: &mut Setup<'_>) -> Result<Resolver> {
         Ok(Resolver {
             recipients: Recipients::open(setup)?,
@@ -111,10 +111,10 @@ impl Resolver {
             virtual_alias_domains: setup.match_list("virtual_alias_domains")?,
             virtual_mailbox_domains: setup.match_list("virtual_mailbox_domains")?,
             relay_domains: setup.match_list("relay_domains")?,
-            local_transport: setup.text("local_transport")?,
-            virtual_transport: setup.text("virtual_transport")?,
-            relay_transport: setup.text("relay_transport")?,
-            default_transport: setup.text("default_transport")?,
+            local_transport: transport("local_transport", setup)?,
+            virtual_transport: transport("virtual_transport", setup)?,
+            relay_transport: transport("relay_transport", setup)?,
+            default_transport: transport("default_transport", setup)?,
             relayhost: setup.text("relayhost")?,
             sender_transports: BySender::open(
                 "sender_dependent_default_transport_maps",
@@ -246,6 +246,16 @@ impl Resolver {
     }
 }
 
+/// A parameter that holds a transport.
+fn transport(name: &str, setup: &mut Setup<'_>) -> Result<Vec<u8>> {
+    let text = setup.text(name)?;
+    if text.is_empty() {
+        let what = format!("{name} is empty");
+        return Err(Error::new(ErrorKind::Config { what }));
+    }
+    Ok(text)
+}
+
 /// Tables that are searched with the sender.
 struct BySender {
     list: TableList,
@@ -277,5 +287,135 @@ impl BySender {
         let found = addresses.find(&self.list, sender, &Search::ADDRESS, trace)?;
         let value = found.map(|found| found.value);
         Ok(value.filter(|value| !value.eq_ignore_ascii_case(b"DUNNO")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::rules::trace::NoTrace;
+
+    fn resolve(parameters: &[(&str, &str)], sender: &str, recipient: &str) -> Result<String> {
+        let mut config = Config::default();
+        config.set("myhostname", "mail.example");
+        config.set("append_dot_mydomain", "no");
+        config.set("relay_domains", "relay.example");
+        config.set("virtual_alias_domains", "alias.example");
+        config.set("virtual_mailbox_domains", "box.example");
+        parameters
+            .iter()
+            .for_each(|(name, value)| config.set(name, value));
+        let mut warn = |_| {};
+        let resolver = Resolver::open(&mut Setup::new(&config, &mut warn)?)?;
+        let (sender, recipient) = (Internal::from(sender), Internal::from(recipient));
+        Ok(match resolver.resolve(&sender, &recipient, &mut NoTrace)? {
+            Resolution::Invalid => "invalid".to_owned(),
+            Resolution::Route(route) => format!(
+                "{} {}:{}",
+                route.class.name(),
+                String::from_utf8_lossy(&route.transport),
+                String::from_utf8_lossy(&route.nexthop)
+            ),
+        })
+    }
+
+    #[test]
+    fn the_class_and_the_sender_decide_before_the_maps_do() {
+        let relayhost = ("relayhost", "[gw]:587");
+        let from_sender = ("sender_dependent_relayhost_maps", "static:[isp]");
+        let dunno = ("sender_dependent_relayhost_maps", "static:dunno");
+        let transport = ("sender_dependent_default_transport_maps", "static:slow");
+        let whole = ("sender_dependent_default_transport_maps", "static:slow:[x]");
+        for (parameters, recipient, expect) in [
+            (&[][..], "a@mail.example", "local local:mail.example"),
+            (&[], "a@x.example", "default smtp:x.example"),
+            (&[relayhost], "a@mail.example", "local local:mail.example"),
+            (
+                &[relayhost],
+                "a@box.example",
+                "virtual_mailbox virtual:box.example",
+            ),
+            (&[relayhost], "a@x.relay.example", "relay relay:[gw]:587"),
+            (&[relayhost], "a@x.example", "default smtp:[gw]:587"),
+            (
+                &[relayhost, from_sender],
+                "a@x.example",
+                "default smtp:[isp]",
+            ),
+            (&[relayhost, dunno], "a@x.example", "default smtp:[gw]:587"),
+            (
+                &[relayhost, transport],
+                "a@x.example",
+                "default slow:[gw]:587",
+            ),
+            (
+                &[relayhost, transport],
+                "a@relay.example",
+                "relay relay:[gw]:587",
+            ),
+            (
+                &[relayhost, from_sender, whole],
+                "a@x.example",
+                "default slow:[x]",
+            ),
+            (
+                &[("transport_maps", "static:t:n")],
+                "a@alias.example",
+                "virtual_alias error:5.1.1 User unknown in virtual alias table",
+            ),
+            (
+                &[("show_user_unknown_table_name", "no")],
+                "a@alias.example",
+                "virtual_alias error:5.1.1 User unknown",
+            ),
+            (
+                &[
+                    ("relocated_maps", "static:b@y"),
+                    ("transport_maps", "static:t:n"),
+                ],
+                "a@alias.example",
+                "virtual_alias error:5.1.6 User has moved to b@y",
+            ),
+            (
+                &[("transport_maps", "static::")],
+                "a@x.example",
+                "default smtp:x.example",
+            ),
+            (&[], "-a@x.example", "invalid"),
+            (
+                &[("allow_min_user", "yes")],
+                "-a@x.example",
+                "default smtp:x.example",
+            ),
+            (&[], "a@1.2.3.4", "invalid"),
+        ] {
+            let found = resolve(parameters, "s@x", recipient).unwrap();
+            assert_eq!(found, expect, "{parameters:?} {recipient}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_no_route() {
+        for (parameter, recipient) in [
+            (("default_transport", ""), "a@mail.example"),
+            (("default_transport", ":[x]"), "a@x.example"),
+            (
+                ("sender_dependent_default_transport_maps", "static::[x]"),
+                "a@x.example",
+            ),
+            (("transport_maps", "fail:x"), "a@x.example"),
+            (("relocated_maps", "fail:x"), "a@x.example"),
+            (("relay_domains", "fail:x"), "a@x.example"),
+            (("virtual_alias_domains", "!"), "a@x.example"),
+            (("mydestination", "fail:x"), ""),
+            // Even when the address is refused afterwards.
+            (("transport_maps", "fail:x"), "-a@x.example"),
+        ] {
+            assert!(
+                resolve(&[parameter], "", recipient).is_err(),
+                "{parameter:?}"
+            );
+        }
     }
 }

@@ -383,8 +383,17 @@ impl<'c> Case<'c> {
             copies.of_sender(&sender, trace)?,
             copies.of_recipient(&recipient, trace)?,
         ];
-        let found = found.iter().flatten();
-        let added: Vec<_> = found.map(|found| text(found.as_bytes())).collect();
+        // Who gets the message already gets no copy.
+        let mut known = vec![recipient];
+        let mut added = Vec::new();
+        for copy in found.into_iter().flatten() {
+            let is_copy =
+                |known: &Internal<'_>| known.as_bytes().eq_ignore_ascii_case(copy.as_bytes());
+            if !known.iter().any(is_copy) {
+                added.push(text(copy.as_bytes()));
+                known.push(copy);
+            }
+        }
         Ok(json!({"status": "ok", "added": added}))
     }
 

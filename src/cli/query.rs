@@ -35,6 +35,7 @@ impl Work<'_> {
             environment: self.environment.clone(),
             on_duplicate: self.request.on_duplicate.unwrap_or_default(),
             file_values: self.request.file_values,
+            substitution: true,
         };
         let mut notify = |notice| self.notify(notice);
         let table = open_with(spec, &options, &mut notify)

@@ -144,13 +144,15 @@ struct Written<'t, F> {
 }
 
 impl<M> Rules<M> {
-    /// The rules of the table `type_name:name`, or those in `text`.
+    /// The rules of the table `type_name:name`, or those in `text`. Without `substitution` those
+    /// with parts of the key in their results are left out.
     ///
     /// # Errors
     ///
     /// As [`read_lines`].
     pub(super) fn read<D: Dialect<Matcher = M>>(
         dialect: D,
+        substitution: bool,
         name: &OsStr,
         text: Option<&mut dyn Read>,
         warn: &mut dyn FnMut(Vec<u8>),
@@ -159,7 +161,11 @@ impl<M> Rules<M> {
             rules: Vec::new(),
             scopes: Scopes::new(),
         };
-        let mut reading = Reading { rules, dialect };
+        let mut reading = Reading {
+            rules,
+            dialect,
+            substitution,
+        };
         read_lines(D::TYPE, name, text, warn, &mut reading)?;
         Ok(reading.rules)
     }
@@ -277,6 +283,7 @@ impl<M> Rules<M> {
 struct Reading<D: Dialect> {
     rules: Rules<D::Matcher>,
     dialect: D,
+    substitution: bool,
 }
 
 impl<D: Dialect> TakeLines for Reading<D> {
@@ -286,8 +293,14 @@ impl<D: Dialect> TakeLines for Reading<D> {
         };
         let (rules, dialect) = (&mut self.rules, &mut self.dialect);
         if !first.is_ascii_alphanumeric() {
-            if let Some(rule) = rules.rule(dialect, line, text, tell) {
-                rules.rules.push(rule);
+            let rule = rules.rule(dialect, line, text, tell);
+            match rule {
+                Some(rule) if rule.substitutes() && !self.substitution => {
+                    let text =
+                        b"regular expression substitution is not allowed: skipping this rule";
+                    tell.line(line, &[text]);
+                }
+                rule => rules.rules.extend(rule),
             }
         } else if let Some(behind) = behind_keyword(text, b"if") {
             let behind = trim_start(behind);
@@ -313,6 +326,14 @@ impl<D: Dialect> TakeLines for Reading<D> {
 }
 
 impl<M> Rule<M> {
+    /// Whether parts of the key are in the result.
+    fn substitutes(&self) -> bool {
+        match &self.answer {
+            Answer::Constant(_) => false,
+            Answer::Template(template) => template.group_max > 0,
+        }
+    }
+
     /// Whether the second pattern, if there is one, says what it must.
     fn second_holds(
         &self,

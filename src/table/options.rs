@@ -32,6 +32,10 @@ pub struct OpenOptions {
     /// (`-F`). Its answers are what the files hold, as base64, as the values of a table in a
     /// database file are that was made with `-F`: see [`crate::source::file_value::decode`].
     pub file_values: bool,
+    /// Whether a result in a table of patterns may hold parts of the key (`$1`). Where not, a rule
+    /// that asks for it is left out with a warning, as in `transport_maps`: mail must not go where
+    /// its recipient says.
+    pub substitution: bool,
 }
 
 impl Default for OpenOptions {
@@ -45,6 +49,7 @@ impl Default for OpenOptions {
             environment: Environment::default(),
             on_duplicate: OnDuplicate::KeepFirst,
             file_values: false,
+            substitution: true,
         }
     }
 }

@@ -61,6 +61,27 @@ fn hostile_expressions_and_keys_take_linear_time() {
 }
 
 #[test]
+fn rules_that_take_parts_of_the_key_are_left_out_where_that_is_not_allowed() {
+    let text = b"/^(a)$/ x$1\n/(b)/ $$ ${1}\n/./ rest\n!/./ $$\n".as_slice();
+    let options = OpenOptions {
+        substitution: false,
+        ..OpenOptions::default()
+    };
+    let mut warnings = Vec::new();
+    let mut warn = |warning| warnings.push(String::from_utf8(warning).unwrap());
+    let table = RegexpTable::from_text(OsStr::new("t"), text, &options, &mut warn).unwrap();
+    for (key, value) in [("a", "rest"), ("b", "rest"), ("", "$")] {
+        assert_eq!(
+            table.lookup(key.as_bytes()).unwrap().as_deref(),
+            Some(value.as_bytes())
+        );
+    }
+    let what = "regular expression substitution is not allowed: skipping this rule";
+    let expect = [1, 2].map(|line| format!("regexp map t, line {line}: {what}"));
+    assert_eq!(warnings, expect);
+}
+
+#[test]
 fn a_value_must_be_utf8_only_when_asked_for() {
     let text = b"/a/ \xff\n/(.)/ $1\n".as_slice();
     let open = |utf8| {

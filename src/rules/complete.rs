@@ -23,6 +23,7 @@ pub struct Completion {
     my_domain: Option<Vec<u8>>,
     swap_bangpath: bool,
     percent_hack: bool,
+    empty_recipient: Vec<u8>,
 }
 
 impl Completion {
@@ -39,6 +40,7 @@ impl Completion {
             my_domain: setup.boolean("append_dot_mydomain")?.then_some(my_domain),
             swap_bangpath: setup.boolean("swap_bangpath")?,
             percent_hack: setup.boolean("allow_percent_hack")?,
+            empty_recipient: setup.text("empty_address_recipient")?,
         })
     }
 
@@ -59,6 +61,14 @@ impl Completion {
                 Some(origin) => self.join(text, origin),
                 None => External::new(text).unquote(),
             },
+        }
+    }
+
+    /// The recipient of a message with a domain. The null address is `empty_address_recipient`.
+    pub fn complete_recipient(&self, recipient: &Internal<'_>) -> Internal<'static> {
+        match recipient.is_null() {
+            true => self.complete(&Internal::from(self.empty_recipient.as_slice()).quote()),
+            false => self.complete(&recipient.quote()),
         }
     }
 
@@ -138,20 +148,16 @@ fn unquoted(text: &[u8], operator: u8) -> impl Iterator<Item = usize> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
-    pub(in crate::rules) fn completion(
-        origin: bool,
-        dot: bool,
-        bang: bool,
-        percent: bool,
-    ) -> Completion {
+    fn completion(origin: bool, dot: bool, bang: bool, percent: bool) -> Completion {
         Completion {
             origin: origin.then(|| b"mail.corp.example".to_vec()),
             my_domain: dot.then(|| b"corp.example".to_vec()),
             swap_bangpath: bang,
             percent_hack: percent,
+            empty_recipient: b"MAILER-DAEMON".to_vec(),
         }
     }
 
@@ -207,6 +213,19 @@ pub(super) mod tests {
         ] {
             let found = completion.complete(&External::new(external.as_bytes()));
             assert_eq!(found, Internal::from(internal), "{external}");
+        }
+    }
+
+    #[test]
+    fn a_recipient_is_never_null() {
+        let plain = completion(true, false, true, true);
+        for (internal, completed) in [
+            ("", "MAILER-DAEMON@mail.corp.example"),
+            ("a b", "a b@mail.corp.example"),
+            ("a@b@c", "a@b@c"),
+        ] {
+            let found = plain.complete_recipient(&Internal::from(internal));
+            assert_eq!(found, Internal::from(completed));
         }
     }
 }

@@ -150,8 +150,8 @@ impl VirtualAliases {
     }
 
     /// All recipients that `recipient` stands for, each once whatever its case, in the order they
-    /// were found; itself when it is in no table. It has a domain ([`Completion`]) and went through the
-    /// canonical maps.
+    /// were found; itself when it is in no table. It has a domain ([`Completion::complete_recipient`]) and
+    /// went through the canonical maps.
     ///
     /// An address that stands for itself, among others, is kept. Any other circle is an error.
     ///

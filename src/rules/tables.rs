@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result, masked};
 use crate::key::Fold;
 use crate::rules::trace::{Answer, Scope, Trace};
+use crate::source::WarningKind;
 use crate::table::{Notice, OpenOptions, Table, TableSpec, open_with};
 
 /// The items of a list: separated by commas and white space, but not inside braces.
@@ -116,6 +117,7 @@ impl TableSet {
         if !list.fold {
             options.fold = Fold::None;
         }
+        options.substitution = list.substitution;
         let key = (spec.to_vec(), list.fold, list.substitution);
         let table = self
             .opened
@@ -145,9 +147,24 @@ impl OpenTable {
     ) -> OpenTable {
         // Without a default type: what is no `type:name` is not complete.
         let spec = TableSpec::parse(OsStr::from_bytes(spec), "");
+        let mut duplicate = None;
+        let table = open_with(&spec, options, &mut |notice| {
+            if let Notice::Source(warning) = &notice
+                && matches!(warning.kind, WarningKind::Duplicate { .. })
+            {
+                duplicate.get_or_insert_with(|| notice.to_string());
+            }
+            notify(notice);
+        });
+        // Servers do without the whole of a text that has a key twice. The programs that query
+        // tables are more lenient.
+        let table = match duplicate.filter(|_| spec.type_name() == "texthash") {
+            Some(reason) => Err(Error::new(ErrorKind::Lookup { reason })),
+            None => table,
+        };
         OpenTable {
             name: masked(OsStr::from_bytes(name)),
-            table: open_with(&spec, options, notify),
+            table,
         }
     }
 
@@ -394,6 +411,18 @@ mod tests {
             }
             assert!(list.find(b"", scope, &mut NoTrace).unwrap().is_none());
         }
+    }
+
+    #[test]
+    fn a_text_with_a_key_twice_is_no_table() {
+        let path = std::env::temp_dir().join(format!("rpostmap-twice-{}", std::process::id()));
+        for (text, expect) in [("a 1\nb 2\n", true), ("a 1\nb 2\nA 3\n", false)] {
+            std::fs::write(&path, text).unwrap();
+            let list = list(&format!("texthash:{}", path.display()));
+            let found = list.find(b"b", Scope::All, &mut NoTrace);
+            assert_eq!(found.is_ok(), expect, "{text:?}");
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

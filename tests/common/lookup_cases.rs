@@ -25,7 +25,7 @@ use rpostmap::rules::sasl_password::{Credentials, SaslPasswords, Server};
 use rpostmap::rules::setup::Setup;
 use rpostmap::rules::tls_policy::TlsPolicies;
 use rpostmap::rules::trace::{Recorder, Step};
-use rpostmap::source::MapSource;
+use rpostmap::source::{AliasSource, MapSource};
 use rpostmap::table::{Source, TableType};
 use rpostmap::{CompileOptions, ErrorKind, compile};
 use serde_json::{Map, Value, json};
@@ -171,24 +171,21 @@ impl<'c> Case<'c> {
         }
         let mut path = self.path(name).into_os_string();
         path.push(format.suffix());
-        let text = match self.feature() {
-            "alias" => map_source(text),
-            _ => text.to_owned(),
-        };
         let source_path = self.path(name).with_extension("source");
         fs::write(&source_path, text).map_err(|error| error.to_string())?;
-        let source = || {
-            let file = File::open(&source_path)
-                .map_err(|error| rpostmap::Error::io("open", &source_path, error))?;
-            let entries = MapSource::new(&source_path, file, true);
-            Ok(Source {
-                entries,
-                len: None,
-                mode: 0o644,
-            })
+        let file = File::open(&source_path).map_err(|error| error.to_string())?;
+        let path = Path::new(&path);
+        let made = match self.feature() {
+            "alias" => {
+                let entries = AliasSource::new(&source_path, file, true);
+                compile(format, path, || Ok(source(entries)), &options, &mut |_| {})
+            }
+            _ => {
+                let entries = MapSource::new(&source_path, file, true);
+                compile(format, path, || Ok(source(entries)), &options, &mut |_| {})
+            }
         };
-        compile(format, Path::new(&path), source, &options, &mut |_| {})
-            .map_err(|error| format!("cannot make {type_name}:{name}: {error}"))?;
+        made.map_err(|error| format!("cannot make {type_name}:{name}: {error}"))?;
         Ok(())
     }
 
@@ -273,7 +270,7 @@ impl<'c> Case<'c> {
             "access" => self.access(setup, trace),
             "alias" => self.alias(setup, trace),
             "virtual_mailbox" => self.virtual_mailbox(setup, trace),
-            "tls_policy" => self.tls_policy(setup, trace),
+            "tls_policy" => self.tls_policy(&self.nexthops(config)?, setup, trace),
             "match_addr" => self.match_addr(setup, trace),
             other => return Err(format!("unknown feature {other}")),
         };
@@ -349,7 +346,11 @@ impl<'c> Case<'c> {
 
     /// The address `name` of the query, with a domain.
     fn completed(&self, name: &str, setup: &mut Setup<'_>) -> rpostmap::Result<Internal<'static>> {
-        Ok(Completion::open(setup)?.complete(&self.address(name).quote()))
+        let completion = Completion::open(setup)?;
+        Ok(match name {
+            "recipient" => completion.complete_recipient(&self.address(name)),
+            _ => completion.complete(&self.address(name).quote()),
+        })
     }
 
     fn expand(&self, setup: &mut Setup<'_>, trace: &mut Recorder) -> rpostmap::Result<Value> {
@@ -379,14 +380,15 @@ impl<'c> Case<'c> {
         let sender = self.completed("sender", setup)?;
         let recipient = self.completed("recipient", setup)?;
         let copies = BlindCopies::open(setup)?;
-        let found = [
-            copies.of_sender(&sender, trace)?,
-            copies.of_recipient(&recipient, trace)?,
-        ];
+        let of_sender = copies.of_sender(&sender, trace)?;
+        let of_recipient = match self.case["query"].get("recipient") {
+            Some(_) => copies.of_recipient(&recipient, trace)?,
+            None => None,
+        };
         // Who gets the message already gets no copy.
         let mut known = vec![recipient];
         let mut added = Vec::new();
-        for copy in found.into_iter().flatten() {
+        for copy in [of_sender, of_recipient].into_iter().flatten() {
             let is_copy =
                 |known: &Internal<'_>| known.as_bytes().eq_ignore_ascii_case(copy.as_bytes());
             if !known.iter().any(is_copy) {
@@ -427,14 +429,15 @@ impl<'c> Case<'c> {
         Ok(found_value(found.as_deref()))
     }
 
-    fn tls_policy(&self, setup: &mut Setup<'_>, trace: &mut Recorder) -> rpostmap::Result<Value> {
+    fn tls_policy(
+        &self,
+        nexthops: &Nexthops,
+        setup: &mut Setup<'_>,
+        trace: &mut Recorder,
+    ) -> rpostmap::Result<Value> {
         let policies = TlsPolicies::open(self.agent, setup)?;
-        let separators = [',', ' ', '\t', '\r', '\n'];
-        let mut texts = self
-            .query("nexthop")
-            .split(separators)
-            .filter(|text| !text.is_empty());
-        let found = policies.policy(texts.next().unwrap_or_default().as_bytes(), trace)?;
+        let destination = first_destination(self.query("nexthop").as_bytes(), nexthops);
+        let found = policies.policy(&destination, trace)?;
         Ok(found_value(
             found.map(|found| found.level.name().as_bytes()),
         ))
@@ -458,14 +461,7 @@ impl<'c> Case<'c> {
         let passwords = SaslPasswords::open(self.agent, setup)?;
         let destination = match self.case["query"]["tried"].as_str() {
             Some(tried) => tried.as_bytes().to_vec(),
-            None => match nexthops.parse(nexthop) {
-                Ok(found) => found
-                    .into_iter()
-                    .next()
-                    .map(|found| found.text)
-                    .unwrap_or_default(),
-                Err(_) => nexthop.to_vec(),
-            },
+            None => first_destination(nexthop, nexthops),
         };
         let server = Server {
             sender: &self.address("sender"),
@@ -483,22 +479,24 @@ fn file_reference(text: &str) -> Option<(&str, &str, &str)> {
     Some((before, name, behind))
 }
 
-/// An alias file as a source of `key value` lines. Only for plain names and values.
-fn map_source(aliases: &str) -> String {
-    let mut text = String::new();
-    for line in aliases.lines() {
-        let is_entry = !line.starts_with(|c: char| c == '#' || c.is_ascii_whitespace());
-        match line.split_once(':') {
-            Some((name, value)) if is_entry => {
-                text.push_str(name.trim_end());
-                text.push(' ');
-                text.push_str(value.trim());
-            }
-            _ => text.push_str(line),
-        }
-        text.push('\n');
+fn source<S>(entries: S) -> Source<S> {
+    Source {
+        entries,
+        len: None,
+        mode: 0o644,
     }
-    text
+}
+
+/// The text of the first destination in `nexthop`, or all of it if it is malformed.
+fn first_destination(nexthop: &[u8], nexthops: &Nexthops) -> Vec<u8> {
+    match nexthops.parse(nexthop) {
+        Ok(found) => found
+            .into_iter()
+            .next()
+            .map(|found| found.text)
+            .unwrap_or_default(),
+        Err(_) => nexthop.to_vec(),
+    }
 }
 
 fn members(object: &Value) -> impl Iterator<Item = (&String, &Value)> {

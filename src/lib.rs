@@ -64,6 +64,7 @@
 //! | module | job |
 //! |---|---|
 //! | [`table`] | `type:name`, lookups, making and changing tables: the place to start |
+//! | [`rules`] | which keys Postfix looks up for an address, a host or a destination |
 //! | [`virt`] | tables without a file of their own |
 //! | [`pattern`] | tables of rules: `regexp`, `pcre`, `cidr` |
 //! | [`source`] | the text tables are made from |

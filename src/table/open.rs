@@ -282,7 +282,7 @@ impl TableType {
 }
 
 /// Whether tables of the type `name` ask other programs, and never have anything changed.
-pub(crate) fn is_read_only_service(name: &OsStr) -> bool {
+pub fn is_read_only_service(name: &OsStr) -> bool {
     ["nis", "socketmap", "tcp"]
         .iter()
         .any(|known| name == *known)

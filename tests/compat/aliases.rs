@@ -31,7 +31,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("types", "r postalias nosuch:a; r postalias static:a; r postalias fail:no; r postalias -s static:x; r postalias -q k static:y
         echo k | r postalias -q - static:y; r postalias -d k static:x; r postalias a; ls"),
     ("other postmap", "postalias hash:a; r postmap -q root hash:a; postmap -q - hash:a < a; r postmap hash:a; s -s hash:a"),
-    ("usage", "for o in -h -m -U -b -F -fF -c -q -j --help -vZ; do r postalias $o hash:a; done; r postalias; r postalias -s; r postalias -q k"),
+    ("usage", "for o in -h -m -U -b -F -fF -c -q --help -vZ; do r postalias $o hash:a; done; r postalias; r postalias -s; r postalias -q k"),
     ("modes exclude each other", "r postalias -sq x hash:a; r postalias -q x -s hash:a; r postalias -sd x hash:a"),
     ("usage comes after main.cf", "MAIL_CONFIG=no; for o in -o -s -Z '-q k' '-q k -s'; do r postalias $o; r postmap $o; done"),
     ("services", "for t in tcp socketmap memcache nis proxy ldap mysql; do r postmap $t:a; r postmap -i $t:a; done

@@ -12,6 +12,7 @@ use crate::table::file::{FileFormat, Reader};
 
 pub(super) static VERB: Verb = Verb {
     name: "dump",
+    words: &[],
     usage: "[--format text|db_dump] TYPE:FILE",
     help: "Print a table file: as source text that compiles back to the same table, or in the\n\
            printable format of db_dump and mdb_dump, which cdb tables do not have. Entries that\n\

@@ -13,7 +13,7 @@
 //! | `input` | keys on standard input |
 //! | `message` | a message on standard input |
 //! | `verb` | what `rpostmap` does beside being `postmap`: the table of verbs |
-//! | `verify`, `dump`, `salvage` | the verbs |
+//! | `verify`, `dump`, `salvage`, `explain` | the verbs |
 //! | `verify_lmdb`, `salvage_lmdb` | two of them for LMDB files |
 //! | `verify_cdb`, `salvage_cdb` | the same for cdb tables |
 //! | `text` | entries as source text |
@@ -33,6 +33,7 @@ mod args;
 mod change;
 mod create;
 mod dump;
+mod explain;
 mod getopt;
 mod input;
 mod message;

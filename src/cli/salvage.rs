@@ -29,6 +29,7 @@ const DELETED_MARK: &[u8] = b"# deleted entries:";
 
 pub(super) static VERB: Verb = Verb {
     name: "salvage",
+    words: &[],
     usage: "[--deleted] [-o FILE] [TYPE:]FILE",
     help: "Print every entry that can be found in a damaged table file, as source text. What could\n\
            not be found is reported on standard error, and the exit status is 1. TYPE:FILE names\n\

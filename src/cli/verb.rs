@@ -5,11 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::getopt::{Flag, Getopt, Given};
+use crate::cli::getopt::{Flag, Getopt, Given, Misuse};
 use crate::cli::output::Output;
 use crate::cli::postmap::{Stop, end, tell_misuse};
 use crate::cli::report::{Fatal, Program, failure};
-use crate::cli::{dump, salvage, verify};
+use crate::cli::{dump, explain, salvage, verify};
 use crate::error::{Error, ErrorKind, masked};
 use crate::file::store::{Store, StoreMode};
 use crate::lmdb;
@@ -17,9 +17,12 @@ use crate::table::TableSpec;
 use crate::table::file::FileFormat;
 use crate::table::open::TableType;
 
-/// Something to do with one table.
+/// Something to do with one operand.
 pub(super) struct Verb {
     pub(super) name: &'static str,
+    /// The words one of which stands before the operand, each with a line of help. Options may
+    /// follow it. A verb without any has the operand alone.
+    pub(super) words: &'static [(&'static str, &'static str)],
     /// What stands behind the name in the usage line.
     pub(super) usage: &'static str,
     /// What it does, in one line.
@@ -28,7 +31,7 @@ pub(super) struct Verb {
     pub(super) run: fn(&Call<'_>, &mut Output) -> Result<bool, Stop>,
 }
 
-static VERBS: &[&Verb] = &[&verify::VERB, &dump::VERB, &salvage::VERB];
+static VERBS: &[&Verb] = &[&verify::VERB, &dump::VERB, &salvage::VERB, &explain::VERB];
 
 /// `--help`, which every verb has.
 pub(super) const HELP: Flag = Flag {
@@ -42,8 +45,13 @@ pub(super) const HELP: Flag = Flag {
 pub(super) struct Call<'p> {
     pub(super) program: &'p Program,
     given: Vec<Given>,
+    /// Which of [`Verb::words`] it is; the empty word if the verb has none.
+    pub(super) word: &'static str,
     pub(super) operand: OsString,
 }
+
+/// The word of a verb, and the words behind the options.
+type WordAndRest = (Option<&'static str>, Vec<OsString>);
 
 /// The verb that `word` names, for a program that has verbs.
 pub(super) fn find(program: &Program, word: &OsStr) -> Option<&'static Verb> {
@@ -54,32 +62,57 @@ pub(super) fn find(program: &Program, word: &OsStr) -> Option<&'static Verb> {
 impl Verb {
     /// Runs the verb with the words behind its name.
     pub(super) fn run(&self, program: &Program, words: Vec<OsString>) -> ExitCode {
-        let mut getopt = Getopt::new(words, self.flags, true);
         let mut given = Vec::new();
-        for option in getopt.by_ref() {
-            match option {
-                Ok(option) => given.push(option),
-                Err(misuse) => {
-                    tell_misuse(program, &misuse);
-                    return self.usage(program);
-                }
+        let (word, operands) = match self.read(words, &mut given) {
+            Ok(read) => read,
+            Err(misuse) => {
+                tell_misuse(program, &misuse);
+                return self.usage(program);
             }
-        }
+        };
         let mut output = Output::new();
         if given.iter().any(|option| option.flag.long == HELP.long) {
             let printed = output.line(&[self.help_text(program).trim_end().as_bytes()]);
             return end(program, printed.map(|()| true).map_err(Stop::from), output);
         }
-        let Ok([operand]) = <[OsString; 1]>::try_from(getopt.operands()) else {
+        let (Some(word), Ok([operand])) = (word, <[OsString; 1]>::try_from(operands)) else {
             return self.usage(program);
         };
         let call = Call {
             program,
             given,
+            word,
             operand,
         };
         let result = (self.run)(&call, &mut output);
         end(program, result, output)
+    }
+
+    /// Reads options into `given`; the rest are the verb's word, `None` if it is missing or unknown,
+    /// and the operands.
+    fn read(&self, words: Vec<OsString>, given: &mut Vec<Given>) -> Result<WordAndRest, Misuse> {
+        let mut operands = self.options(words, given)?;
+        if self.words.is_empty() {
+            return Ok((Some(""), operands));
+        }
+        if operands.is_empty() {
+            return Ok((None, operands));
+        }
+        let first = operands.remove(0);
+        let known = self.words.iter().find(|(word, _)| first == *word);
+        Ok((known.map(|&(word, _)| word), self.options(operands, given)?))
+    }
+
+    fn options(
+        &self,
+        words: Vec<OsString>,
+        given: &mut Vec<Given>,
+    ) -> Result<Vec<OsString>, Misuse> {
+        let mut getopt = Getopt::new(words, self.flags, true);
+        for option in getopt.by_ref() {
+            given.push(option?);
+        }
+        Ok(getopt.operands())
     }
 
     fn usage(&self, program: &Program) -> ExitCode {
@@ -90,18 +123,28 @@ impl Verb {
 
     fn help_text(&self, program: &Program) -> String {
         let (name, verb) = (program.name(), self.name);
-        let mut text = format!(
-            "{}\n\nUsage: {name} {verb} {}\n\nOptions:\n",
-            self.help, self.usage
-        );
+        let mut text = format!("{}\n\nUsage: {name} {verb} {}\n\n", self.help, self.usage);
+        if let Some(width) = self.words.iter().map(|(word, _)| word.len()).max() {
+            for (word, help) in self.words {
+                text.push_str(&format!("  {word:<width$}  {help}\n"));
+            }
+            text.push('\n');
+        }
+        text.push_str("Options:\n");
+        let long = |flag: &Flag| {
+            let argument = flag.argument.map(|name| format!(" {name}"));
+            format!("--{}{}", flag.long, argument.unwrap_or_default())
+        };
+        let width = self.flags.iter().map(|flag| long(flag).len()).max();
+        let width = width.unwrap_or_default().max(18);
         for flag in self.flags {
             let letter = match flag.letter {
                 0 => "   ".to_string(),
                 letter => format!("-{},", char::from(letter)),
             };
-            let argument = flag.argument.map(|name| format!(" {name}"));
-            let long = format!("--{}{}", flag.long, argument.unwrap_or_default());
-            text.push_str(&format!("  {letter} {long:<18} {}\n", flag.help));
+            // More lines of help stand below the first.
+            let help = flag.help.replace('\n', &format!("\n{:1$}", "", width + 7));
+            text.push_str(&format!("  {letter} {:<width$} {help}\n", long(flag)));
         }
         text
     }
@@ -118,6 +161,14 @@ impl Call<'_> {
         let mut given = self.given.iter().rev();
         let given = given.find(|option| option.flag.long == long)?;
         Some(&given.argument)
+    }
+
+    /// The arguments of an option that may be given several times, in order.
+    pub(super) fn values(&self, long: &str) -> impl Iterator<Item = &OsStr> {
+        let given = self.given.iter();
+        given
+            .filter(move |option| option.flag.long == long)
+            .map(|option| option.argument.as_os_str())
     }
 
     /// The operand as a table of a known type.
@@ -190,6 +241,7 @@ mod tests {
             ("rpostmap", "verify", true),
             ("rpostmap", "dump", true),
             ("rpostmap", "salvage", true),
+            ("rpostmap", "explain", true),
             ("rpostmap", "./verify", false),
             ("rpostmap", "hash:verify", false),
             ("rpostmap", "Verify", false),

@@ -20,6 +20,7 @@ use crate::wire::ByteOrder;
 
 pub(super) static VERB: Verb = Verb {
     name: "verify",
+    words: &[],
     usage: "[--json] TYPE:FILE",
     help: "Check a whole table file. Prints every defect, or statistics when there is none.\n\
            The numbers of the rules are explained in docs/verify.md, those for cdb tables in\n\

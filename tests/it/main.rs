@@ -18,6 +18,7 @@ mod corpus;
 mod corrupt;
 mod damaged;
 mod examples;
+mod explain;
 mod file_values;
 mod fixtures;
 mod formats;

@@ -584,6 +584,75 @@ fn passwords_are_printed_only_on_demand() {
 }
 
 #[test]
+fn results_that_may_not_be_meant_have_a_note() {
+    if !have_verbs() {
+        return;
+    }
+    let sasl = ["sasl", "-o", "smtp_sasl_auth_enable=yes", "-o"];
+    let sasl_maps = "smtp_sasl_password_maps=hash:t";
+    let transport = ["transport", "-o", "relayhost=[rl]", "-o"];
+    let transport_maps = "transport_maps=hash:t";
+    for (source, options, maps, operand, note) in [
+        (
+            "gw ann:a\n[gw]:587 ann:b\n",
+            &sasl,
+            sasl_maps,
+            "[gw]:587",
+            Some("[gw]:587 is there too, but is not looked up, as gw was found before"),
+        ),
+        ("[gw]:587 ann:b\n", &sasl, sasl_maps, "[gw]:587", None),
+        (
+            "gw ann\n",
+            &sasl,
+            sasl_maps,
+            "[gw]",
+            Some("the password is empty: the value is to be user:password"),
+        ),
+        (
+            "gw ann:a # mine\n",
+            &sasl,
+            sasl_maps,
+            "[gw]",
+            Some("what follows the # is part of the password: a comment has a line of its own"),
+        ),
+        (
+            "x.example [gw]:587\n",
+            &transport,
+            transport_maps,
+            "ann@x.example",
+            Some("[gw]:587 names the transport [gw]: for a host write smtp:[gw]:587 or :[gw]:587"),
+        ),
+        (
+            "x.example smtp:\n",
+            &transport,
+            transport_maps,
+            "ann@x.example",
+            Some("smtp: drops relayhost: the nexthop is the domain; a value of : alone keeps it"),
+        ),
+        (
+            "x.example smtp:[gw\n",
+            &transport,
+            transport_maps,
+            "ann@x.example",
+            Some("all delivery is deferred: \"[gw\" is no destination: missing ']' after '['"),
+        ),
+        (
+            "x.example :\n",
+            &transport,
+            transport_maps,
+            "ann@x.example",
+            None,
+        ),
+    ] {
+        let dir = table(source);
+        let object = json(&dir, &[&options[..], &[maps, operand]].concat());
+        let notes = &object["lookups"][0]["notes"];
+        let expect: Vec<&str> = note.into_iter().collect();
+        assert_eq!(*notes, Value::from(expect), "{source}");
+    }
+}
+
+#[test]
 fn each_destination_of_a_nexthop_is_explained() {
     if !have_verbs() {
         return;

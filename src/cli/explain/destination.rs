@@ -11,7 +11,7 @@ use crate::rules::host;
 use crate::rules::nexthop::{Agent, Destination, Place};
 use crate::rules::sasl_password::{Credentials, SaslPasswords, Server};
 use crate::rules::tls_policy::TlsPolicies;
-use crate::rules::trace::Recorder;
+use crate::rules::trace::{NoTrace, Recorder, Scope, Step};
 
 use super::model::{End, Lookup, address_text};
 use super::near::{self, DestinationKeys, Subject};
@@ -91,6 +91,9 @@ fn credentials(
     let nothing = "mail is sent without authentication";
     let mut lookup = Lookup::new(questions, &trace, end, nothing);
     lookup.notes = notes;
+    if matches!(lookup.end, End::Found(_)) {
+        lookup.notes.extend(hidden_key(rules, &lookup, destination));
+    }
     if host.is_none() {
         let text =
             "the host in the MX record is looked up before the destination: name it with --host";
@@ -143,9 +146,29 @@ fn oddity(found: &Credentials) -> Option<String> {
     let text = match (found.username(), found.password()) {
         (b"", _) => "the user name is empty, which is refused",
         (_, b"") => "the password is empty: the value is to be user:password",
+        (_, password) if memchr::memmem::find(password, b" #").is_some() => {
+            "what follows the # is part of the password: a comment has a line of its own"
+        }
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// That the destination has a key of its own, which an earlier key hides.
+fn hidden_key(rules: &SaslPasswords, lookup: &Lookup, destination: &Destination) -> Option<String> {
+    let Some(Step::Key { key: found_by, .. }) = lookup.steps.last() else {
+        return None;
+    };
+    if *found_by == destination.text {
+        return None;
+    }
+    let own = rules
+        .list()
+        .find(&destination.text, Scope::All, &mut NoTrace);
+    matches!(own, Ok(Some(_))).then(|| {
+        let (own, found_by) = (escaped(&destination.text), escaped(found_by));
+        format!("{own} is there too, but is not looked up, as {found_by} was found before")
+    })
 }
 
 /// The policy for each destination.

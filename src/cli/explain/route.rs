@@ -7,7 +7,8 @@ use crate::rules::nexthop::{Nexthops, Services};
 use crate::rules::recipient::Recipients;
 use crate::rules::relocated::Relocated;
 use crate::rules::resolve::{Resolution, Resolver, Route};
-use crate::rules::trace::{NoTrace, Recorder};
+use crate::rules::trace::{NoTrace, Outcome, Recorder, Step};
+use crate::rules::transport::TransportValue;
 
 use super::model::{Lookup, address_text};
 use super::near::{self, Subject};
@@ -42,6 +43,9 @@ pub(super) fn transport(asked: &mut Asked<'_, '_>) -> Result<Vec<Lookup>, Fatal>
     let refused = "the recipient is refused: its domain is no host name, or it begins with \"-\"";
     let mut lookup = Lookup::new(questions, &trace, end, refused);
     lookup.notes = notes;
+    let relayhost = asked.parameter("relayhost")?;
+    let notes = transport_value(&lookup).and_then(|value| value_note(value, &relayhost));
+    lookup.notes.extend(notes);
     let recipient = read(asked, &recipient)?;
     let tables = [
         ("transport_maps", Subject::Transport(&recipient)),
@@ -58,6 +62,43 @@ pub(super) fn transport(asked: &mut Asked<'_, '_>) -> Result<Vec<Lookup>, Fatal>
     let value = asked.parameter("transport_maps")?;
     lookup.note_empty("transport_maps", &value);
     Ok(vec![lookup])
+}
+
+/// The value that was found in `transport_maps`.
+fn transport_value(lookup: &Lookup) -> Option<&[u8]> {
+    lookup.steps.iter().find_map(|step| match step {
+        Step::Key {
+            parameter, answers, ..
+        } if parameter == "transport_maps" => {
+            answers.iter().find_map(|(_, outcome)| match outcome {
+                Outcome::Found(Some(value)) => Some(value.as_slice()),
+                _ => None,
+            })
+        }
+        _ => None,
+    })
+}
+
+/// What may not be meant by a value of `transport_maps`.
+fn value_note(value: &[u8], relayhost: &[u8]) -> Option<String> {
+    let TransportValue { transport, nexthop } = TransportValue::parse(value);
+    let (text, name) = (escaped(value), escaped(transport));
+    if transport.iter().any(|byte| b".[]".contains(byte)) {
+        return Some(format!(
+            "{text} names the transport {name}: for a host write smtp:{text} or :{text}"
+        ));
+    }
+    if transport.ends_with(b" ") {
+        return Some(format!(
+            "the name of the transport is \"{name}\", with a blank"
+        ));
+    }
+    let drops = nexthop.is_empty()
+        && !matches!(transport, b"" | b"error" | b"retry" | b"discard" | b"local")
+        && !relayhost.is_empty();
+    drops.then(|| {
+        format!("{text} drops relayhost: the nexthop is the domain; a value of : alone keeps it")
+    })
 }
 
 /// What is wrong with the nexthop of a transport that is the SMTP client under its usual names.

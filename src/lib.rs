@@ -65,6 +65,8 @@
 //! |---|---|
 //! | [`table`] | `type:name`, lookups, making and changing tables: the place to start |
 //! | [`rules`] | which keys Postfix looks up for an address, a host or a destination |
+//! | [`mta`] | routes and credentials from main.cf, in a few lines |
+//! | [`rules`] | which keys are looked up for an address, a host or a destination |
 //! | [`virt`] | tables without a file of their own |
 //! | [`pattern`] | tables of rules: `regexp`, `pcre`, `cidr` |
 //! | [`source`] | the text tables are made from |
@@ -107,6 +109,7 @@ pub mod error;
 pub mod file;
 pub mod key;
 pub mod lmdb;
+pub mod mta;
 pub mod pattern;
 pub mod rules;
 pub mod source;
@@ -115,6 +118,7 @@ pub mod virt;
 pub mod wire;
 
 pub use error::{Error, ErrorKind, Result};
+pub use mta::{Router, SaslPasswords};
 // By their modules, whose names are those of the functions in them.
 pub use table::compile::{CompileOptions, compile};
 pub use table::file::FileFormat;

@@ -117,6 +117,13 @@ impl<'a> From<&'a [u8]> for Internal<'a> {
     }
 }
 
+impl From<External<'_>> for Internal<'static> {
+    /// [`External::unquote`].
+    fn from(written: External<'_>) -> Self {
+        written.unquote()
+    }
+}
+
 impl fmt::Debug for Internal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "internal({})", self.0.escape_ascii())

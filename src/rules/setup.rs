@@ -14,7 +14,7 @@ use crate::rules::parent_domain::ParentDomains;
 use crate::rules::search::AddressRules;
 use crate::rules::suffix::Style;
 use crate::rules::tables::{ListOptions, TableList, TableSet, items};
-use crate::table::{Notice, OpenOptions};
+use crate::table::{Notice, OpenOptions, Table};
 
 /// Reads the parameters of rules and opens their tables, each table once.
 ///
@@ -72,6 +72,18 @@ impl<'c> Setup<'c> {
             own_addresses: Vec::new(),
             shared: None,
         })
+    }
+
+    /// Takes tables from `tables`, those that are open there, and opens the others in it.
+    pub(crate) fn use_tables(&mut self, tables: TableSet) {
+        self.tables = tables;
+        self.shared = None;
+    }
+
+    /// Says that `spec` is this table in each parameter; see [`TableSet::give`].
+    pub fn give(&mut self, spec: &str, table: Arc<dyn Table>) {
+        self.tables.give(spec, table);
+        self.shared = None;
     }
 
     /// Says which addresses this machine has, for `inet_interfaces = all` and for names there.

@@ -13,7 +13,8 @@ use crate::error::{Error, ErrorKind, Result, masked};
 use crate::key::Fold;
 use crate::rules::trace::{Answer, Scope, Trace};
 use crate::source::WarningKind;
-use crate::table::{Notice, OpenOptions, Table, TableSpec, open_with};
+use crate::table::live::{Listener, Snapshot};
+use crate::table::{Event, Notice, OpenOptions, Table, TableSpec, open_with};
 
 /// The items of a list: separated by commas and white space, but not inside braces.
 ///
@@ -84,10 +85,11 @@ impl ListOptions {
 }
 
 /// All tables that are open, each once: many parameters may name the same.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct TableSet {
     options: OpenOptions,
     opened: HashMap<(Vec<u8>, bool, bool), Arc<OpenTable>>,
+    given: HashMap<Vec<u8>, Arc<OpenTable>>,
 }
 
 impl TableSet {
@@ -97,7 +99,15 @@ impl TableSet {
         TableSet {
             options,
             opened: HashMap::new(),
+            given: HashMap::new(),
         }
+    }
+
+    /// Says that `spec` is this table, which nothing opens. Tables inside others, as in
+    /// `unionmap:{..}`, are not found so.
+    pub fn give(&mut self, spec: &str, table: Arc<dyn Table>) {
+        let table = OpenTable::given(spec.to_owned(), table);
+        self.given.insert(spec.into(), Arc::new(table));
     }
 
     /// The table `spec` (`type:name`), opened now or earlier. One that cannot be opened is a table
@@ -113,6 +123,9 @@ impl TableSet {
         while let Some(behind) = direct.strip_prefix(b"proxy:") {
             direct = behind;
         }
+        if let Some(given) = self.given.get(direct) {
+            return Arc::clone(given);
+        }
         let mut options = self.options.clone();
         if !list.fold {
             options.fold = Fold::None;
@@ -122,8 +135,21 @@ impl TableSet {
         let table = self
             .opened
             .entry(key)
-            .or_insert_with(|| Arc::new(OpenTable::open(spec, direct, &options, notify)));
+            .or_insert_with(|| Arc::new(OpenTable::open(spec, direct, options, notify)));
         Arc::clone(table)
+    }
+
+    /// The same tables, those opened anew whose files have changed; `None` when none has. Where the
+    /// new content is damaged or cannot be opened the old one stays.
+    pub(crate) fn refreshed(&self, listener: &Listener) -> Option<TableSet> {
+        let mut refreshed = None;
+        for (key, table) in &self.opened {
+            if let Some(new) = table.renewed(listener) {
+                let set = refreshed.get_or_insert_with(|| self.clone());
+                set.opened.insert(key.clone(), Arc::new(new));
+            }
+        }
+        refreshed
     }
 
     /// All tables that were opened.
@@ -135,37 +161,52 @@ impl TableSet {
 /// A table, or why there is none.
 pub struct OpenTable {
     name: String,
-    table: Result<Box<dyn Table>>,
+    spec: TableSpec,
+    options: OpenOptions,
+    snapshot: Snapshot,
 }
 
 impl OpenTable {
     fn open(
         name: &[u8],
         spec: &[u8],
-        options: &OpenOptions,
+        options: OpenOptions,
         notify: &mut dyn FnMut(Notice),
     ) -> OpenTable {
         // Without a default type: what is no `type:name` is not complete.
         let spec = TableSpec::parse(OsStr::from_bytes(spec), "");
-        let mut duplicate = None;
-        let table = open_with(&spec, options, &mut |notice| {
-            if let Notice::Source(warning) = &notice
-                && matches!(warning.kind, WarningKind::Duplicate { .. })
-            {
-                duplicate.get_or_insert_with(|| notice.to_string());
-            }
-            notify(notice);
-        });
-        // Servers do without the whole of a text that has a key twice. The programs that query
-        // tables are more lenient.
-        let table = match duplicate.filter(|_| spec.type_name() == "texthash") {
-            Some(reason) => Err(Error::new(ErrorKind::Lookup { reason })),
-            None => table,
-        };
+        let snapshot = Snapshot::take(&spec, &mut || open_strictly(&spec, &options, notify));
         OpenTable {
             name: masked(OsStr::from_bytes(name)),
-            table,
+            spec,
+            options,
+            snapshot,
         }
+    }
+
+    fn given(name: String, table: Arc<dyn Table>) -> OpenTable {
+        OpenTable {
+            spec: TableSpec::parse(OsStr::new(&name), ""),
+            name,
+            options: OpenOptions::default(),
+            snapshot: Snapshot::fixed(table),
+        }
+    }
+
+    fn renewed(&self, listener: &Listener) -> Option<OpenTable> {
+        let mut open = || {
+            let mut notify = |notice: Notice| listener.tell(&Event::Warning(notice.message()));
+            open_strictly(&self.spec, &self.options, &mut notify)
+        };
+        let snapshot = self
+            .snapshot
+            .renewed(&self.name, &self.spec, &mut open, listener)?;
+        Some(OpenTable {
+            name: self.name.clone(),
+            spec: self.spec.clone(),
+            options: self.options.clone(),
+            snapshot,
+        })
     }
 
     /// `type:name`.
@@ -175,12 +216,13 @@ impl OpenTable {
 
     /// Why it could not be opened.
     pub fn open_error(&self) -> Option<&Error> {
-        self.table.as_ref().err()
+        self.snapshot.table.as_ref().err().map(|error| &**error)
     }
 
     /// Whether it is only asked for whole names: its keys are patterns, or it could not be opened.
     pub fn is_pattern(&self) -> bool {
-        self.table.as_ref().map_or(true, |table| table.is_pattern())
+        let table = self.snapshot.table.as_ref();
+        table.map_or(true, |table| table.is_pattern())
     }
 
     /// The value of `key`.
@@ -210,10 +252,32 @@ impl OpenTable {
     }
 
     fn opened(&self) -> Result<&dyn Table> {
-        self.table.as_deref().map_err(|error| {
+        self.snapshot.table.as_deref().map_err(|error| {
             let reason = format!("{} is unavailable: {error}", self.name);
             Error::new(ErrorKind::Lookup { reason })
         })
+    }
+}
+
+/// Opens a table as servers do: they do without the whole of a text that has a key twice. The
+/// programs that query tables are more lenient.
+fn open_strictly(
+    spec: &TableSpec,
+    options: &OpenOptions,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<Box<dyn Table>> {
+    let mut duplicate = None;
+    let table = open_with(spec, options, &mut |notice| {
+        if let Notice::Source(warning) = &notice
+            && matches!(warning.kind, WarningKind::Duplicate { .. })
+        {
+            duplicate.get_or_insert_with(|| notice.to_string());
+        }
+        notify(notice);
+    });
+    match duplicate.filter(|_| spec.type_name() == "texthash") {
+        Some(reason) => Err(Error::new(ErrorKind::Lookup { reason })),
+        None => table,
     }
 }
 
@@ -247,10 +311,9 @@ impl TableList {
         parameter: &str,
         tables: impl IntoIterator<Item = (String, Box<dyn Table>)>,
     ) -> TableList {
-        let tables = tables.into_iter().map(|(name, table)| OpenTable {
-            name,
-            table: Ok(table),
-        });
+        let tables = tables
+            .into_iter()
+            .map(|(name, table)| OpenTable::given(name, table.into()));
         TableList {
             parameter: parameter.to_owned(),
             tables: tables.map(Arc::new).collect(),

@@ -7,6 +7,8 @@
 //! | [`file`](mod@file) | tables in database files: key rules over a file format |
 //! | [`options`] | how tables are opened |
 //! | [`open`](mod@open) | the registry of types, the only place that lists them |
+//! | [`live`] | tables that follow their files |
+//! | `watch` | whether the files of a table are still what they were |
 //! | [`compile`](mod@compile) | from a source text to a table |
 //! | `ahead` | a source read on a thread of its own |
 //! | [`update`] | add, replace and delete entries |
@@ -17,6 +19,7 @@
 mod ahead;
 pub mod compile;
 pub mod file;
+pub mod live;
 pub mod lmdb;
 mod notice;
 pub mod open;
@@ -25,9 +28,11 @@ mod replace;
 pub mod spec;
 pub mod traits;
 pub mod update;
+mod watch;
 
 pub use compile::{CompileOptions, Compiled, Source, compile};
 pub use file::{FileFormat, FileTable};
+pub use live::{Event, Listener, LiveTable, Reload};
 pub use lmdb::LmdbOptions;
 pub use notice::Notice;
 pub use open::{TableType, open, open_with};

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind, Result, masked};
 #[cfg(feature = "pcre")]
@@ -278,6 +279,38 @@ impl TableType {
             Kind::File(_) => None,
             Kind::Read(_, on_change) => Some(on_change),
         }
+    }
+}
+
+/// The files that the content of the table `spec` is in, those of tables inside it included.
+pub(crate) fn files_of(spec: &TableSpec) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    add_files_of(spec, 0, &mut files);
+    files
+}
+
+fn add_files_of(spec: &TableSpec, depth: usize, files: &mut Vec<PathBuf>) {
+    let Ok(table_type) = TableType::find(spec.type_name()) else {
+        return;
+    };
+    if depth > DEPTH_MAX {
+        return;
+    }
+    let name = spec.name().as_bytes();
+    match (table_type.name, table_type.format()) {
+        (_, Some(format)) => files.push(spec.file(format.suffix())),
+        // Rules can stand in the name itself, in braces.
+        ("cidr" | "pcre" | "regexp" | "texthash", None) if !name.starts_with(b"{") => {
+            files.push(spec.source().to_path_buf());
+        }
+        ("debug", None) => add_files_of(&TableSpec::parse(spec.name(), ""), depth + 1, files),
+        ("pipemap" | "unionmap", None) => {
+            for item in braces::items(braces::inside(name).unwrap_or_default()) {
+                let inside = TableSpec::parse(OsStr::from_bytes(item), "");
+                add_files_of(&inside, depth + 1, files);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -29,6 +29,7 @@ use nix::errno::Errno;
 use nix::fcntl::posix_fallocate;
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::{AccessFlags, eaccess};
 
 use super::lock::{
     FileLock, LockKind, LockMode, LockedFile, Named, ROUNDS_MAX, Wait, acquire, lock_current_as,
@@ -277,6 +278,18 @@ impl Target {
     /// Whether there is neither an old table nor an empty file that stands for one.
     pub fn is_missing(&self) -> bool {
         self.old.is_none()
+    }
+
+    /// Looks whether a table that is missing could be made, so that this is told before anything is
+    /// said of its source.
+    ///
+    /// Error action "open database".
+    pub(crate) fn check_makeable(&self) -> Result<()> {
+        if !self.is_missing() {
+            return Ok(());
+        }
+        eaccess(directory(&self.real), AccessFlags::W_OK | AccessFlags::X_OK)
+            .map_err(|error| Error::io("open database", &self.shown, error.into()))
     }
 
     /// The name it was locked by.

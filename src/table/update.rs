@@ -131,7 +131,10 @@ impl TableUpdater {
         };
         target.admit_readers()?;
         let mode = match missing {
-            Missing::Create { mode } => mode,
+            Missing::Create { mode } => {
+                target.check_makeable()?;
+                mode
+            }
             Missing::Refuse => {
                 if target.removed_empty() {
                     return Err(Error::corrupt("file is empty").in_file(path));

@@ -247,6 +247,13 @@ fn record_lock(file: &File, mode: LockMode, wait: Wait) -> io::Result<bool> {
     }
 }
 
+/// Whether somebody, this process included, holds an `fcntl(2)` lock on any part of `file`.
+pub(crate) fn is_record_locked(file: &File) -> io::Result<bool> {
+    let mut lock = whole_file(libc::F_WRLCK);
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock))?;
+    Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
+}
+
 fn whole_file(lock_type: libc::c_int) -> libc::flock {
     libc::flock {
         l_type: lock_type as libc::c_short,

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 ///
 /// Follows symbolic links. Errors carry the action "open": a directory is "Is a directory", a FIFO
 /// or device is refused in words.
-pub(super) fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<(File, Metadata)> {
+pub(crate) fn open_regular(path: &Path, options: &mut OpenOptions) -> Result<(File, Metadata)> {
     open_regular_with(path, options, 0)
 }
 

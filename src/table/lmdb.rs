@@ -2,13 +2,15 @@
 //! they are replaced or changed by the C library, never overwritten.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::entries::{Entries, sorted_numbers};
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::lock::is_record_locked;
+use crate::file::open::open_regular;
 use crate::file::replace::Target;
 use crate::file::store::{Store, StoreMode};
 use crate::lmdb::builder::{MAP_SIZE_DEFAULT, check_key};
@@ -119,6 +121,28 @@ pub(crate) fn lock_file(target: &Target) -> Option<PathBuf> {
         .into_iter()
         .map(beside)
         .find(|path| path.symlink_metadata().is_ok())
+}
+
+/// Whether a program has the table open at this moment by the locks that `lock_file` stands for:
+/// as long as it has, it holds a lock on the first byte. The file itself outlives its users, be it
+/// only `mdb_stat`. One that cannot be asked counts as used.
+pub(crate) fn is_in_use(lock_file: &Path) -> bool {
+    let Ok((file, _)) = open_regular(lock_file, OpenOptions::new().read(true)) else {
+        return true;
+    };
+    is_record_locked(&file).unwrap_or(true)
+}
+
+/// Whether a transaction in place can put new entries into the file of `target`.
+pub(crate) fn is_rewritable(target: &Target, options: &LmdbOptions) -> bool {
+    let sound = |file: &File| {
+        let store =
+            Store::of_locked(file.try_clone().ok()?, target.path(), StoreMode::AUTO).ok()?;
+        check_sound(&store).ok()
+    };
+    check(&Layout::native(options.version)).is_ok()
+        && check_changeable(target).is_ok()
+        && target.existing().is_none_or(|file| sound(file).is_some())
 }
 
 /// Refuses a file with any error that a verification finds: the C library believes files, and a

@@ -10,7 +10,7 @@ use crate::file::WriteAt;
 use crate::file::replace::{Protocol, Replacement, Target};
 use crate::file::staging::Staging;
 use crate::table::file::FileFormat;
-use crate::table::lmdb::{LmdbOptions, lock_file, rewrite_in_place};
+use crate::table::lmdb::{LmdbOptions, is_in_use, is_rewritable, lock_file, rewrite_in_place};
 use crate::table::notice::Notice;
 
 /// Where a new table goes, and the right to put it there.
@@ -32,6 +32,7 @@ impl Place {
             return Staging::lock(path).map(Place::Staging);
         }
         let target = format.lock(path)?;
+        target.check_makeable()?;
         if target.removed_empty() {
             notify(Notice::RemovedEmpty {
                 table: path.to_path_buf(),
@@ -100,7 +101,7 @@ pub(crate) fn replace(
     let path = target.path().to_path_buf();
     let mut new = match target.protocol() {
         Protocol::Rewritten => target.start(mode)?,
-        Protocol::Mapped => match start_mapped(target, mode, notify)? {
+        Protocol::Mapped => match start_mapped(target, mode, lmdb, notify)? {
             Ok(new) => new,
             Err(target) => return rewrite_in_place(&target, &entries, lmdb),
         },
@@ -125,16 +126,25 @@ pub(crate) fn replace(
 fn start_mapped(
     target: Target,
     mode: u32,
+    lmdb: &LmdbOptions,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Result<Replacement, Target>> {
     let table = target.path().to_path_buf();
-    if let Some(lock_file) = lock_file(&target) {
-        let lock_file = masked(&lock_file);
-        let reason = format!("{lock_file} says that programs use it by locks of LMDB's own");
-        notify(Notice::InTransaction {
-            table: table.clone(),
-            reason,
-        });
+    let lock_file = lock_file(&target);
+    // What nobody uses now may be used in a moment, so even then the table stays the file it is,
+    // unless that cannot be.
+    let in_use = lock_file.as_deref().is_some_and(is_in_use);
+    if let Some(lock_file) = lock_file
+        && (in_use || is_rewritable(&target, lmdb))
+    {
+        if in_use {
+            let lock_file = masked(&lock_file);
+            let reason = format!("{lock_file} says that programs use it by locks of LMDB's own");
+            notify(Notice::InTransaction {
+                table: table.clone(),
+                reason,
+            });
+        }
         if target.is_missing() {
             drop(target);
             return Target::lock_or_make(&table, mode).map(Err);

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::entries::{Entries, Inserted};
+use crate::entries::{Entries, Inserted, OnDuplicate};
 use crate::error::{Error, Result, masked};
 use crate::key::Fold;
 use crate::source::{MapSource, Warning, WarningKind};
@@ -48,12 +48,17 @@ impl TextHashTable {
     ) -> Result<TextHashTable> {
         let source = MapSource::new(path, reader, options.utf8);
         let mut source = source.with_file_values(options.file_values);
+        // What allows several entries for a key of cdb files only leaves the warning out here.
+        let on_duplicate = match options.on_duplicate {
+            OnDuplicate::KeepAll => OnDuplicate::KeepFirst,
+            one_of_them => one_of_them,
+        };
         let mut entries = Entries::new();
         let mut key = Vec::new();
         while let Some(entry) = source.next_entry(&mut |warning| warn(as_ignored(warning)))? {
             key.clear();
             options.fold.fold_into(entry.key, &mut key);
-            let inserted = entries.insert_or(options.on_duplicate, &key, entry.value)?;
+            let inserted = entries.insert_or(on_duplicate, &key, entry.value)?;
             if inserted == Inserted::Duplicate {
                 warn(Warning {
                     file: path.to_path_buf(),
@@ -109,8 +114,6 @@ impl Table for TextHashTable {
 mod tests {
     use super::*;
 
-    use crate::entries::OnDuplicate;
-
     fn read(text: &str, options: &OpenOptions) -> (TextHashTable, Vec<String>) {
         let mut warnings = Vec::new();
         let mut warn = |warning: Warning| warnings.push(warning.to_string());
@@ -151,6 +154,16 @@ mod tests {
         };
         let (table, _) = read("a 1\nb 2\nA 3\n", &options);
         assert_eq!(list(&table), ["b 2", "a 3"]);
+    }
+
+    #[test]
+    fn of_several_entries_for_a_key_one_stays() {
+        let options = OpenOptions {
+            on_duplicate: OnDuplicate::KeepAll,
+            ..OpenOptions::default()
+        };
+        let (table, _) = read("a 1\nb 2\nA 3\n", &options);
+        assert_eq!(list(&table), ["a 1", "b 2"]);
     }
 
     #[test]

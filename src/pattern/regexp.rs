@@ -81,13 +81,7 @@ impl RegexpTable {
         warn: &mut dyn FnMut(Vec<u8>),
         text: Option<&mut dyn Read>,
     ) -> Result<RegexpTable> {
-        let rules = Rules::read(
-            PosixDialect { size: 0 },
-            options.substitution,
-            name,
-            text,
-            warn,
-        )?;
+        let rules = Rules::read(PosixDialect { size: 0 }, options, name, text, warn)?;
         let requirements: Vec<Requirement> = rules
             .iter()
             .map(|rule| match rule.first.negated {

@@ -15,11 +15,13 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::ops::Range;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, with_cause};
 use crate::pattern::scope::{Known, ScopeNo, Scopes};
 use crate::pattern::substitute::{Flaw, Template};
 use crate::pattern::text::{TakeLines, Teller, behind_keyword, read_lines};
+use crate::source::file_value::encode_files;
 use crate::source::{LineNo, is_blank, trim_start};
+use crate::table::options::OpenOptions;
 
 /// Where the groups of a match are in the key; the first one is the whole match.
 pub(super) type Groups = Vec<Option<Range<usize>>>;
@@ -144,15 +146,15 @@ struct Written<'t, F> {
 }
 
 impl<M> Rules<M> {
-    /// The rules of the table `type_name:name`, or those in `text`. Without `substitution` those
-    /// with parts of the key in their results are left out.
+    /// The rules of the table `type_name:name`, or those in `text`. Without
+    /// [`OpenOptions::substitution`] those with parts of the key in their results are left out.
     ///
     /// # Errors
     ///
     /// As [`read_lines`].
     pub(super) fn read<D: Dialect<Matcher = M>>(
         dialect: D,
-        substitution: bool,
+        options: &OpenOptions,
         name: &OsStr,
         text: Option<&mut dyn Read>,
         warn: &mut dyn FnMut(Vec<u8>),
@@ -164,7 +166,8 @@ impl<M> Rules<M> {
         let mut reading = Reading {
             rules,
             dialect,
-            substitution,
+            substitution: options.substitution,
+            file_values: options.file_values,
         };
         read_lines(D::TYPE, name, text, warn, &mut reading)?;
         Ok(reading.rules)
@@ -182,6 +185,7 @@ impl<M> Rules<M> {
     fn rule<D: Dialect<Matcher = M>>(
         &self,
         dialect: &mut D,
+        file_values: bool,
         line: LineNo,
         text: &[u8],
         tell: &mut Teller<'_>,
@@ -192,9 +196,14 @@ impl<M> Rules<M> {
             [b'!', ..] if D::SECOND_PATTERN => Some(written::<D>(line, &mut rest, tell)?),
             _ => None,
         };
-        let result = trim_start(rest);
+        let mut result = trim_start(rest);
         if result.is_empty() {
             tell.line(line, &[b"no replacement text: using empty string"]);
+        }
+        let content;
+        if file_values {
+            content = content_of(line, result, tell)?;
+            result = &content;
         }
         let Some(template) = template::<D>(line, result, tell) else {
             tell.line(line, &[b"bad replacement syntax: skipping this rule"]);
@@ -284,6 +293,7 @@ struct Reading<D: Dialect> {
     rules: Rules<D::Matcher>,
     dialect: D,
     substitution: bool,
+    file_values: bool,
 }
 
 impl<D: Dialect> TakeLines for Reading<D> {
@@ -293,7 +303,7 @@ impl<D: Dialect> TakeLines for Reading<D> {
         };
         let (rules, dialect) = (&mut self.rules, &mut self.dialect);
         if !first.is_ascii_alphanumeric() {
-            let rule = rules.rule(dialect, line, text, tell);
+            let rule = rules.rule(dialect, self.file_values, line, text, tell);
             match rule {
                 Some(rule) if rule.substitutes() && !self.substitution => {
                     let text =
@@ -344,6 +354,17 @@ impl<M> Rule<M> {
             None => Ok(true),
         }
     }
+}
+
+/// What the files hold whose names are in a result (`-F`), as base64, in which no part of a key can
+/// be asked for. `None` after a warning.
+fn content_of(line: LineNo, names: &[u8], tell: &mut Teller<'_>) -> Option<Vec<u8>> {
+    encode_files(names)
+        .inspect_err(|error| {
+            let what = with_cause(error);
+            tell.line(line, &[what.as_bytes(), b": skipping this rule"]);
+        })
+        .ok()
 }
 
 /// What stands behind `if`.

@@ -23,10 +23,11 @@ use std::net::IpAddr;
 
 use self::index::{Entry, Index, RuleNo};
 use self::network::{AnyNetwork, parse_address};
-use crate::error::{Error, Result, masked};
+use crate::error::{Error, Result, masked, with_cause};
 use crate::pattern::rules::Constant;
 use crate::pattern::scope::{Known, ScopeNo, Scopes};
 use crate::pattern::text::{TakeLines, Teller, behind_keyword, read_lines};
+use crate::source::file_value::encode_files;
 use crate::source::{LineNo, is_blank, trim_start};
 use crate::table::options::OpenOptions;
 use crate::table::traits::{Listing, Table};
@@ -106,9 +107,10 @@ impl CidrTable {
         let mut reading = Reading {
             rules: Vec::new(),
             scopes: Scopes::new(),
+            file_values: options.file_values,
         };
         read_lines(TYPE, name, text, warn, &mut reading)?;
-        let Reading { rules, scopes } = reading;
+        let Reading { rules, scopes, .. } = reading;
         let (mut v4, mut v6, mut negated) = (Vec::new(), Vec::new(), Vec::new());
         for (rule, number) in rules.iter().zip(0..) {
             let is_conditional = rule.scope.is_some();
@@ -221,6 +223,7 @@ impl Table for CidrTable {
 struct Reading {
     rules: Vec<Rule>,
     scopes: Scopes<Pattern>,
+    file_values: bool,
 }
 
 impl TakeLines for Reading {
@@ -263,10 +266,14 @@ impl Reading {
         if result.is_empty() {
             return Err(b"no lookup result".to_vec());
         }
+        let answer = match self.file_values {
+            true => encode_files(result).map_err(|error| with_cause(&error).into_bytes())?,
+            false => result.to_vec(),
+        };
         self.rules.push(Rule {
             pattern,
             scope: self.scopes.current(),
-            answer: Constant::new(result),
+            answer: Constant::new(&answer),
         });
         Ok(())
     }

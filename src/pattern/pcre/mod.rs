@@ -71,7 +71,7 @@ impl PcreTable {
         warn: &mut dyn FnMut(Vec<u8>),
         text: Option<&mut dyn Read>,
     ) -> Result<PcreTable> {
-        let rules: Rules<Pattern> = Rules::read(Perl, options.substitution, name, text, warn)?;
+        let rules: Rules<Pattern> = Rules::read(Perl, options, name, text, warn)?;
         let requirements: Vec<Requirement> = rules
             .iter()
             .map(|rule| match &rule.first.matcher.outline {

@@ -12,6 +12,7 @@ use crate::cli::input::KeyLines;
 use crate::cli::postmap::{Stop, Work};
 use crate::cli::report::{Fatal, failure};
 use crate::error::{Error, ErrorKind};
+use crate::file::store::StoreMode;
 use crate::key::NulForms;
 use crate::table::open::{OnChange, TableType, is_read_only_service};
 use crate::table::update::{Missing, TableUpdater};
@@ -30,7 +31,9 @@ impl Work<'_> {
 
     fn increment_one(&self, spec: &TableSpec, stdin: File) -> Result<(), Fatal> {
         let made = made_of(spec)?;
-        spec.check_complete().map_err(|error| failure(&error))?;
+        if matches!(made, Made::File(format) if format != FileFormat::Cdb) {
+            spec.check_complete().map_err(|error| failure(&error))?;
+        }
         let metadata = stdin.metadata();
         let metadata = metadata.map_err(|e| failure(&Error::io("read", "stdin", e)))?;
         let _acting = self.act_as_owner(&metadata)?;
@@ -72,6 +75,10 @@ impl Work<'_> {
             (None, Some(OnChange::FindNothing)) => Target::Nothing,
             (None, Some(OnChange::Fail)) => Target::Refused(change_failure(spec, "delete")),
             (None, Some(OnChange::RefuseDeletion)) => {
+                if self.request.file_values {
+                    // What is wrong with its files comes first.
+                    self.open(spec, StoreMode::AUTO)?;
+                }
                 let text = format!("table {spec}: delete operation is not supported");
                 Target::Refused(text.into())
             }

@@ -76,12 +76,11 @@ impl Work<'_> {
         mut source: AnySource,
     ) -> Result<(), Fatal> {
         let mut warn = |warning| self.notify(Notice::Source(warning));
-        match source
-            .next_entry(&mut warn)
-            .map_err(|error| failure(&error))?
-        {
-            Some(_) => Err(change_failure(spec, "write")),
-            None => Ok(()),
+        let first = source.next_entry(&mut warn);
+        let is_empty = first.map_err(|error| failure(&error))?.is_none();
+        match is_empty && source.marks().is_empty() {
+            true => Ok(()),
+            false => Err(change_failure(spec, "write")),
         }
     }
 

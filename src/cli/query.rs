@@ -25,7 +25,7 @@ const BASE64_QUOTE_MAX: usize = 30;
 const PARALLEL_MIN: usize = 512;
 
 impl Work<'_> {
-    fn open(&self, spec: &TableSpec, store: StoreMode) -> Result<Box<dyn Table>, Fatal> {
+    pub(super) fn open(&self, spec: &TableSpec, store: StoreMode) -> Result<Box<dyn Table>, Fatal> {
         let options = OpenOptions {
             fold: self.fold,
             nul: self.request.nul,

@@ -81,13 +81,14 @@ fn postalias_words(
     // The original goes through the options twice, and complains each time.
     for option in &given {
         match option {
-            Ok(Given { flag, argument }) if flag.letter == b'C' => config_dir = Some(argument),
+            Ok(Given { flag, argument }) if flag.letter == b'C' => {
+                config_dir = Some(parent_of_main_cf(argument))
+            }
             Ok(_) => {}
             Err(misuse) => tell_misuse(program, misuse),
         }
     }
-    let config_dir = config_dir.map(OsString::as_os_str);
-    let settings = Settings::read(program, config_dir)?;
+    let settings = Settings::read(program, config_dir.as_deref())?;
     program.utf8 = settings.utf8;
     let mut warn = |text: Vec<u8>| program.warning(&text);
     let config = &settings.config;
@@ -120,11 +121,22 @@ fn postalias_words(
     };
     let mut words = vec![OsString::from("-v"); options.verbose];
     if let Some(dir) = config_dir {
-        words.extend(["-c".into(), dir.to_owned()]);
+        words.extend(["-c".into(), dir]);
     }
     words.push("--".into());
     words.extend(tables);
     Ok(Some(words))
+}
+
+/// What `-C` names: the directory of main.cf, or that file itself.
+fn parent_of_main_cf(argument: &OsStr) -> OsString {
+    let path = Path::new(argument);
+    let parent = path.parent().filter(|_| path.ends_with("main.cf"));
+    match parent.map(Path::as_os_str) {
+        Some(parent) if parent.is_empty() => OsString::from("."),
+        Some(parent) => parent.to_owned(),
+        None => argument.to_owned(),
+    }
 }
 
 /// What the options ask for.
@@ -221,6 +233,26 @@ mod tests {
             ["hash:a", "btree:b", "hash:c"]
         );
         assert!(items(b" ,").is_empty());
+    }
+
+    #[test]
+    fn the_configuration_is_named_by_its_directory_or_by_main_cf() {
+        for (argument, directory) in [
+            ("/c/main.cf", "/c"),
+            ("/c/main.cf/", "/c"),
+            ("/main.cf", "/"),
+            ("main.cf", "."),
+            ("c/main.cf", "c"),
+            ("/c/xmain.cf", "/c/xmain.cf"),
+            ("/c/", "/c/"),
+            ("", ""),
+        ] {
+            assert_eq!(
+                parent_of_main_cf(argument.as_ref()),
+                directory,
+                "{argument}"
+            );
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Config {
         self.at_least_1("mime_boundary_length_limit", i64::from(i32::MAX), warn)
     }
 
-    /// That all of these are numbers. The original says so whatever it was asked to do.
+    /// That all of these are numbers, and the sizes of Berkeley DB's memory too. The original says so whatever it was asked to do.
     ///
     /// # Errors
     ///
@@ -49,6 +49,12 @@ impl Config {
         self.header_size_limit(warn)?;
         self.mime_nesting_limit(warn)?;
         self.mime_boundary_length_limit(warn)?;
+        for unused in [
+            "berkeley_db_create_buffer_size",
+            "berkeley_db_read_buffer_size",
+        ] {
+            self.at_least_1(unused, i64::from(i32::MAX), warn)?;
+        }
         self.lmdb_map_size(warn)?;
         Ok(())
     }

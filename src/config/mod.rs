@@ -72,6 +72,8 @@ impl Config {
                  POSTLOG_SERVICE POSTLOG_HOSTNAME",
             ),
             ("lmdb_map_size", "16777216"),
+            ("berkeley_db_create_buffer_size", "16777216"),
+            ("berkeley_db_read_buffer_size", "131072"),
             ("header_size_limit", "102400"),
             ("mime_nesting_limit", "100"),
             ("mime_boundary_length_limit", "2048"),

@@ -173,6 +173,14 @@ impl TestDir {
         }
     }
 
+    /// Puts another copy of our program behind the names of ours.
+    #[allow(dead_code, reason = "one of the two test binaries does")]
+    pub(crate) fn ours_is(&self, program: &Path) {
+        for name in ["postmap", "postalias", "newaliases"] {
+            symlink(program, self.top.join("bin").join(name)).expect("symlink");
+        }
+    }
+
     /// Any program, by its absolute path.
     pub(crate) fn run(&self, program: impl AsRef<OsStr>) -> Run<'_> {
         Run {
@@ -181,6 +189,7 @@ impl TestDir {
             stdin: Vec::new(),
             umask: "022",
             limit: Duration::from_secs(120),
+            user: None,
         }
     }
 
@@ -226,6 +235,7 @@ pub(crate) struct Run<'a> {
     stdin: Vec<u8>,
     umask: &'a str,
     limit: Duration,
+    user: Option<u32>,
 }
 
 impl<'a> Run<'a> {
@@ -250,6 +260,13 @@ impl<'a> Run<'a> {
     /// The umask, in octal; 022 at first.
     pub(crate) fn umask(mut self, umask: &'a str) -> Self {
         self.umask = umask;
+        self
+    }
+
+    /// The user and the only group to run as, for root.
+    #[allow(dead_code, reason = "one of the two test binaries does")]
+    pub(crate) fn user(mut self, id: u32) -> Self {
+        self.user = Some(id);
         self
     }
 
@@ -289,6 +306,9 @@ impl<'a> Run<'a> {
             })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if let Some(id) = self.user {
+            command.uid(id).gid(id);
+        }
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{shown}: {e}"));
         if let Some(mut pipe) = child.stdin.take() {
             // A program that does not read all of it closes the pipe; that is its business.

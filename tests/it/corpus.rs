@@ -1,22 +1,19 @@
 //! Replays `tests/corpus/postmap`: what Postfix 3.7 (`expect.*`) or 3.12 (`alt-3.12.*`) did.
 //!
-//! Three files say what is known of each case, and the test fails when one of them is wrong:
+//! Every case must do what one of them did, or be named in `docs/original-behaviour.md` as the start
+//! of a table row, `` | `NNN-case-name` | ``: a difference kept on purpose. Such a case must differ,
+//! and must print exactly what is stored in `tests/corpus/ours/NNN-case-name.{stdout,stderr,status}`.
 //!
-//! * `tests/corpus/not-yet.txt` names the cases that do not pass yet. A case that starts to pass
-//!   must leave the list.
-//! * `docs/original-behaviour.md` names the differences kept on purpose, as table rows that begin
-//!   with `` | `NNN-case-name` | ``. Such a case must differ, and must print exactly what is stored
-//!   in `tests/corpus/ours/NNN-case-name.{stdout,stderr,status}`.
-//! * every other case must do what the original did.
+//! As root the cases run a second time, as an ordinary user.
 //!
-//! `RPOSTMAP_WRITE_NOT_YET=1` rewrites the list, `RPOSTMAP_WRITE_OURS=1` the stored outputs, and
-//! `RPOSTMAP_CASE=text` runs only the cases with `text` in their name and shows how they differ.
+//! `RPOSTMAP_WRITE_OURS=1` rewrites the stored outputs, and `RPOSTMAP_CASE=text` runs only the cases
+//! with `text` in their name and shows how they differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,68 +22,86 @@ use std::time::Duration;
 
 use crate::common::{
     MAIN_CF, Outcome, Quoted, TestDir, find_program, is_ci, is_root, is_stand_in, package_file,
-    set_mode, set_old, shout, sorted_lines,
+    program, set_mode, set_old, shout, sorted_lines,
 };
 
 const LIMIT: Duration = Duration::from_secs(30);
 const THREADS: usize = 4;
 
-const NOT_YET_HEAD: &str = "\
-# Cases of tests/corpus/postmap that do not pass yet, one name per line.
-# The test fails when one of them passes: take it off the list in the same commit, or rewrite the
-# list with `RPOSTMAP_WRITE_NOT_YET=1 cargo test --test it corpus`.
-";
+/// The user and group `nobody`, to whom nothing belongs.
+const NOBODY: u32 = 65534;
 
 #[test]
 fn every_recorded_case_does_what_the_original_did_or_is_listed() {
+    replay(&Player { ordinary: None });
+}
+
+#[test]
+fn an_ordinary_user_gets_what_was_recorded_too() {
+    if !is_root() {
+        // Then the other test runs the cases as such a user.
+        return;
+    }
+    // Where we were built other users may not be able to go.
+    let dir = TestDir::new("corpus-user");
+    let program = match is_stand_in() {
+        true => None,
+        false => {
+            let copy = dir.file("rpostmap");
+            fs::copy(program("rpostmap"), &copy).expect("copy the program");
+            set_mode(&copy, 0o755);
+            dir.run(&copy).args(["--version"]).user(NOBODY).ok();
+            Some(copy)
+        }
+    };
+    replay(&Player {
+        ordinary: Some(program),
+    });
+}
+
+/// Who runs the cases.
+struct Player {
+    /// An ordinary user instead of us, and where our program is for that user.
+    ordinary: Option<Option<PathBuf>>,
+}
+
+impl Player {
+    fn is_root(&self) -> bool {
+        is_root() && self.ordinary.is_none()
+    }
+}
+
+fn replay(player: &Player) {
     let all = case_names();
     let only = std::env::var("RPOSTMAP_CASE").ok();
     let chosen: Vec<&String> = all
         .iter()
         .filter(|name| only.as_ref().is_none_or(|text| name.contains(text)))
         .collect();
-    // The lists are about ours; whatever stands in for it is held to all cases.
-    let (not_yet, kept) = match is_stand_in() {
-        true => (BTreeSet::new(), BTreeSet::new()),
-        false => (not_yet(), kept_differences()),
+    // The list is about ours; whatever stands in for it is held to all cases.
+    let kept = match is_stand_in() {
+        true => BTreeSet::new(),
+        false => kept_differences(),
     };
-    let mut complaints = complaints_about_lists(&all, &not_yet, &kept);
+    let mut complaints = complaints_about_list(&all, &kept);
 
-    let results = run_all(&chosen);
-    let mut failing = BTreeSet::new();
+    let results = run_all(&chosen, player);
     for (name, verdict) in &results {
-        let listed = not_yet.contains(*name);
         match verdict {
             Verdict::Skipped(lack) => {
                 if is_ci() && *lack != "root" && *lack != "nonroot" {
                     complaints.push(format!("{name}: `{lack}` is not installed"));
                 }
-                shout(format_args!("corpus case {name}: needs {lack}"));
-                if listed {
-                    failing.insert((*name).clone());
+                if player.ordinary.is_none() {
+                    shout(format_args!("corpus case {name}: needs {lack}"));
                 }
             }
             _ if kept.contains(*name) => complaints.extend(complain_about_kept(name, verdict)),
-            Verdict::Same if listed => {
-                complaints.push(format!("{name}: passes, but is listed in not-yet.txt"));
-            }
             Verdict::Same => {}
             Verdict::Different(how) => {
-                failing.insert((*name).clone());
-                if !listed || only.is_some() {
-                    complaints.push(format!("{name}: {}\n{how}", how.case.title));
-                }
+                complaints.push(format!("{name}: {}\n{how}", how.case.title));
             }
         }
-    }
-    if std::env::var_os("RPOSTMAP_WRITE_NOT_YET").is_some() {
-        assert!(
-            only.is_none(),
-            "the list is written from a run of all cases"
-        );
-        let lines: String = failing.iter().map(|name| format!("{name}\n")).collect();
-        fs::write(not_yet_path(), format!("{NOT_YET_HEAD}{lines}")).expect("write not-yet.txt");
-        return;
     }
     let same = results
         .iter()
@@ -143,13 +158,13 @@ impl Case {
     }
 
     /// The first condition that is not met here.
-    fn lacks(&self) -> Option<&str> {
+    fn lacks(&self, player: &Player) -> Option<&str> {
         self.needs
             .iter()
             .map(String::as_str)
             .find(|&need| match need {
-                "root" => !is_root(),
-                "nonroot" => is_root(),
+                "root" => !player.is_root(),
+                "nonroot" => player.is_root(),
                 // Ours brings both.
                 "newaliases" | "berkeleydb" => false,
                 program => find_program(program).is_none(),
@@ -157,7 +172,7 @@ impl Case {
     }
 
     /// Runs `cmd` in a fresh copy of `in/`, as `capture.py` does.
-    fn run(&self, label: &str) -> Recorded {
+    fn run(&self, label: &str, player: &Player) -> Recorded {
         let dir = TestDir::new(label);
         let work = dir.path();
         let input = self.dir.join("in");
@@ -169,12 +184,24 @@ impl Case {
             fs::write(work.join("cf/main.cf"), MAIN_CF).expect("write main.cf");
         }
         self.age(&work, &work).expect("set modes and times");
-        let script = self.dir.join("cmd");
-        let outcome = dir
+        // Beside the working directory, where every user can read it.
+        let script = work.with_file_name("cmd");
+        fs::copy(self.dir.join("cmd"), &script).expect("copy the script");
+        set_mode(&script, 0o644);
+        if let Some(program) = &player.ordinary {
+            give_away(&work).expect("chown");
+            if let Some(program) = program {
+                dir.ours_is(program);
+            }
+        }
+        let mut run = dir
             .shell("MAIL_CONFIG=$PWD/cf; export MAIL_CONFIG; exec /bin/sh \"$0\"")
             .args([&script])
-            .limit(LIMIT)
-            .finish();
+            .limit(LIMIT);
+        if player.ordinary.is_some() {
+            run = run.user(NOBODY);
+        }
+        let outcome = run.finish();
         let work = work.to_string_lossy().into_owned();
         Recorded::normalised(outcome, &work)
     }
@@ -208,11 +235,11 @@ impl Case {
         stdout && got.status == want.status && got.stderr == want.stderr
     }
 
-    fn judge(self, name: &str) -> Verdict {
-        if let Some(lack) = self.lacks() {
+    fn judge(self, name: &str, player: &Player) -> Verdict {
+        if let Some(lack) = self.lacks(player) {
             return Verdict::Skipped(lack.to_owned());
         }
-        let got = self.run(name);
+        let got = self.run(name, player);
         let want = Recorded::load(&self.dir, "expect").expect("every case has expect.*");
         let newer = Recorded::load(&self.dir, "alt-3.12");
         if self.is_same(&got, &want) || newer.is_some_and(|newer| self.is_same(&got, &newer)) {
@@ -320,14 +347,14 @@ impl Display for Difference {
     }
 }
 
-fn run_all<'a>(names: &[&'a String]) -> BTreeMap<&'a String, Verdict> {
+fn run_all<'a>(names: &[&'a String], player: &Player) -> BTreeMap<&'a String, Verdict> {
     let next = AtomicUsize::new(0);
     let results = Mutex::new(BTreeMap::new());
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let verdict = Case::read(name).judge(name);
+                    let verdict = Case::read(name).judge(name, player);
                     results
                         .lock()
                         .expect("no worker panicked")
@@ -375,21 +402,12 @@ fn complain_about_kept(name: &str, verdict: &Verdict) -> Option<String> {
     ))
 }
 
-/// Names that stand in a list but not in the corpus, or in two lists.
-fn complaints_about_lists(
-    all: &BTreeSet<String>,
-    not_yet: &BTreeSet<String>,
-    kept: &BTreeSet<String>,
-) -> Vec<String> {
-    let mut complaints = Vec::new();
-    for name in not_yet.union(kept).filter(|name| !all.contains(*name)) {
-        complaints.push(format!("{name}: listed, but there is no such case"));
-    }
-    for name in not_yet.intersection(kept) {
-        complaints.push(format!(
-            "{name}: both a kept difference and listed in not-yet.txt"
-        ));
-    }
+/// Names that are listed but not in the corpus, and outputs of cases that are not listed.
+fn complaints_about_list(all: &BTreeSet<String>, kept: &BTreeSet<String>) -> Vec<String> {
+    let unknown = kept.iter().filter(|name| !all.contains(*name));
+    let mut complaints: Vec<String> = unknown
+        .map(|name| format!("{name}: listed, but there is no such case"))
+        .collect();
     for entry in fs::read_dir(ours())
         .into_iter()
         .flatten()
@@ -416,10 +434,6 @@ fn ours() -> PathBuf {
     package_file("tests/corpus/ours")
 }
 
-fn not_yet_path() -> PathBuf {
-    package_file("tests/corpus/not-yet.txt")
-}
-
 fn case_names() -> BTreeSet<String> {
     let names: BTreeSet<String> = fs::read_dir(corpus())
         .expect("the corpus is part of the package's tree")
@@ -433,15 +447,6 @@ fn case_names() -> BTreeSet<String> {
         names.len()
     );
     names
-}
-
-fn not_yet() -> BTreeSet<String> {
-    let text = fs::read_to_string(not_yet_path()).unwrap_or_default();
-    let lines = text.lines().map(str::trim);
-    lines
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(str::to_owned)
-        .collect()
 }
 
 fn kept_differences() -> BTreeSet<String> {
@@ -460,6 +465,17 @@ fn rows_naming_cases(markdown: &str) -> BTreeSet<String> {
         digits == 3 && name[digits..].starts_with('-')
     };
     names.filter(is_name).map(str::to_owned).collect()
+}
+
+/// Makes a directory, with all that is in it, nobody's.
+fn give_away(path: &Path) -> io::Result<()> {
+    lchown(path, Some(NOBODY), Some(NOBODY))?;
+    if path.is_dir() && !path.is_symlink() {
+        for entry in fs::read_dir(path)? {
+            give_away(&entry?.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies what is below `from` into the directory `to`. `.keep` only keeps a directory in git.

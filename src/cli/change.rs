@@ -147,21 +147,48 @@ impl Work<'_> {
         Ok(found)
     }
 
-    /// `-d -`: all tables are opened first, and each key is deleted from each.
-    pub(super) fn delete_lines(&self, input: impl io::Read) -> Result<bool, Stop> {
+    /// Opens all tables for deletions, each file once: one that is named twice would be locked
+    /// already, by us. In the order of their files, so that of two runs that name the same tables in
+    /// different order none waits for the other for ever. An error is that of the first table with
+    /// one, as named.
+    fn open_all_for_deletion(&self) -> Result<Vec<Deletion>, Fatal> {
         let mut files = HashSet::new();
-        let mut deletions = Vec::new();
+        let mut specs = Vec::new();
         for spec in self.specs() {
             let table_type = TableType::find(spec.type_name()).ok();
             let file = table_type
                 .and_then(TableType::format)
                 .map(|format| spec.file(format.suffix()))
                 .map(|file| fs::canonicalize(&file).unwrap_or(file));
-            // A file that is named twice is locked already, by us.
-            if file.is_none_or(|file| files.insert(file)) {
-                deletions.push(self.open_for_deletion(&spec)?);
+            if file.clone().is_none_or(|file| files.insert(file)) {
+                specs.push((file, specs.len(), spec));
             }
         }
+        specs.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        let mut failed = None;
+        let mut deletions = Vec::new();
+        for (_, at, spec) in specs {
+            if failed.as_ref().is_some_and(|(first, _)| at > *first) {
+                continue;
+            }
+            match self.open_for_deletion(&spec) {
+                Ok(deletion) => deletions.push((at, deletion)),
+                Err(error) => failed = Some((at, error)),
+            }
+        }
+        if let Some((_, error)) = failed {
+            return Err(error);
+        }
+        deletions.sort_by_key(|(at, _)| *at);
+        Ok(deletions
+            .into_iter()
+            .map(|(_, deletion)| deletion)
+            .collect())
+    }
+
+    /// `-d -`: all tables are opened first, and each key is deleted from each.
+    pub(super) fn delete_lines(&self, input: impl io::Read) -> Result<bool, Stop> {
+        let mut deletions = self.open_all_for_deletion()?;
         let mut found = false;
         let mut lines = KeyLines::new(input);
         loop {

@@ -10,6 +10,7 @@ mod lookup_cases;
 mod planted_files;
 
 mod alloc;
+mod at_once;
 mod btree;
 mod btree_updates;
 mod cdb;

@@ -413,7 +413,7 @@ impl TableUpdater {
                 replace(target, mode, entries, build, &lmdb, notify)?;
                 Ok(())
             }
-            Work::Pages { changed_len: 0, .. } => Ok(()),
+            Work::Pages { puts, deletes, .. } if puts.is_empty() && deletes.is_empty() => Ok(()),
             Work::Pages {
                 old, puts, deletes, ..
             } => {

@@ -2,7 +2,42 @@
 
 use std::time::Duration;
 
+use rpostmap::FileFormat;
+use rpostmap::entries::OnDuplicate;
+use rpostmap::table::{Missing, TableUpdater};
+
 use crate::common::TestDir;
+
+#[test]
+fn empty_keys_and_values_are_changes_too() {
+    for (format, file) in [(FileFormat::Hash, "t.db"), (FileFormat::Btree, "t.db")] {
+        let dir = TestDir::new("at_once");
+        let path = dir.file(file);
+        let open = || {
+            let missing = Missing::Create { mode: 0o600 };
+            TableUpdater::open(format, &path, missing, &mut |_| {}).unwrap()
+        };
+        let mut update = open();
+        for i in 0..1000 {
+            let key = format!("key{i}");
+            update
+                .put(key.as_bytes(), b"value", OnDuplicate::KeepLast)
+                .unwrap();
+        }
+        update.commit(&mut |_| {}).unwrap();
+        let mut update = open();
+        assert!(update.put(b"", b"", OnDuplicate::KeepFirst).unwrap());
+        update.commit(&mut |_| {}).unwrap();
+        let mut update = open();
+        assert!(update.contains(b"").unwrap(), "{format:?}: was not put");
+        assert!(update.delete(b"").unwrap());
+        update.commit(&mut |_| {}).unwrap();
+        assert!(
+            !open().contains(b"").unwrap(),
+            "{format:?}: was not deleted"
+        );
+    }
+}
 
 #[test]
 fn tables_named_in_different_order_do_not_keep_each_other_waiting() {

@@ -486,17 +486,37 @@ impl Replacement {
     /// and after "sync" of the directory, where the new table is there but may not survive a crash.
     /// A full disk is found before anything is overwritten in place.
     pub fn commit(mut self) -> Result<Option<InPlaceReason>> {
+        let reason = self.put_in_place(Newcomer::Replace)?;
+        self.finish(reason)
+    }
+
+    /// As [`commit`](Replacement::commit), for a table that [`Target::lock`] did not find. Should
+    /// there be one by now, it stays as it is, and the answer is `false`; its writer is waited for.
+    pub fn commit_unless_there(mut self) -> Result<bool> {
+        let was_missing = self.target.is_missing();
+        let reason = self.put_in_place(Newcomer::Keep)?;
+        if was_missing && !self.target.is_missing() {
+            return Ok(false);
+        }
+        self.finish(reason).map(|_| true)
+    }
+
+    /// Gives the finished content the table's name, or says why it must be copied into the old file.
+    fn put_in_place(&mut self, newcomer: Newcomer) -> Result<Option<InPlaceReason>> {
         self.check_signals()?;
-        let reason = match &mut self.content {
-            Content::Memory(_) => self.reason.take(),
+        match &mut self.content {
+            Content::Memory(_) => Ok(self.reason.take()),
             Content::Beside(temporary) => {
                 let synced = temporary.file().sync_all();
                 synced.map_err(|error| Error::io("sync", &self.target.shown, error))?;
                 check(&mut self.signals, &self.target.shown)?;
-                self.target
-                    .publish(temporary, self.new_mode, &mut self.signals)?
+                let target = &mut self.target;
+                target.publish(temporary, self.new_mode, newcomer, &mut self.signals)
             }
-        };
+        }
+    }
+
+    fn finish(self, reason: Option<InPlaceReason>) -> Result<Option<InPlaceReason>> {
         if let (Some(reason), Protocol::Mapped) = (&reason, self.target.protocol) {
             let error = io::Error::other(reason.to_string());
             return Err(self.failed("rename", error));
@@ -539,6 +559,13 @@ impl WriteAt for Replacement {
     }
 }
 
+/// What becomes of a table that appeared after none was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Newcomer {
+    Replace,
+    Keep,
+}
+
 pub(super) fn check(signals: &mut SignalHold, path: &Path) -> Result<()> {
     match signals.pending() {
         None => Ok(()),
@@ -548,11 +575,12 @@ pub(super) fn check(signals: &mut SignalHold, path: &Path) -> Result<()> {
 
 impl Target {
     /// Gives the finished `temporary` the table's name; or says why the old table must be
-    /// rewritten instead.
+    /// rewritten instead. A newcomer that is kept becomes the old table, and nothing else happens.
     fn publish(
         &mut self,
         temporary: &mut Temporary,
         new_mode: u32,
+        newcomer: Newcomer,
         signals: &mut SignalHold,
     ) -> Result<Option<InPlaceReason>> {
         loop {
@@ -579,6 +607,9 @@ impl Target {
                     let metadata = metadata.map_err(|e| Error::io("open", &self.shown, e))?;
                     self.empty = metadata.len() == 0;
                     self.old = Some(old);
+                    if newcomer == Newcomer::Keep {
+                        return Ok(None);
+                    }
                     if let Some(reason) = self.dress(temporary.file(), new_mode)? {
                         return Ok(Some(reason));
                     }

@@ -5,7 +5,7 @@
 //! less: few changes in place, page by page, or for `lmdb:` in one transaction of its library; many
 //! by building the table anew and renaming it over the old one. Readers notice either.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -77,6 +77,34 @@ pub struct TableUpdater {
     /// Whether programs hold on to the file, so that it must not be replaced.
     must_stay: bool,
     lmdb: LmdbOptions,
+    /// What to do about a table that appears although none was found.
+    asked: Asked,
+    /// How entries of sources are stored.
+    form: Option<StoredForm>,
+}
+
+/// What was asked about the keys of a table that is not there: somebody else may make it meanwhile.
+#[derive(Default)]
+struct Asked {
+    /// As the first was.
+    usual: Option<OnDuplicate>,
+    /// Keys of the others.
+    unusual: HashMap<Vec<u8>, OnDuplicate>,
+}
+
+impl Asked {
+    fn note(&mut self, key: &[u8], on_duplicate: OnDuplicate) {
+        if *self.usual.get_or_insert(on_duplicate) != on_duplicate {
+            self.unusual.insert(key.to_vec(), on_duplicate);
+        } else if !self.unusual.is_empty() {
+            self.unusual.remove(key);
+        }
+    }
+
+    fn about(&self, key: &[u8]) -> OnDuplicate {
+        let asked = self.unusual.get(key).copied().or(self.usual);
+        asked.unwrap_or_default()
+    }
 }
 
 /// How the changes are going to be written.
@@ -176,6 +204,8 @@ impl TableUpdater {
             mode,
             must_stay,
             lmdb: LmdbOptions::default(),
+            asked: Asked::default(),
+            form: None,
         })
     }
 
@@ -237,6 +267,7 @@ impl TableUpdater {
             fold: options.fold,
             nul,
         };
+        self.form = Some(form);
         for_each(&mut source.entries, source.len, form, &mut |item| {
             match item {
                 Item::Warning(warning) => notify(Notice::Source(warning)),
@@ -287,7 +318,11 @@ impl TableUpdater {
         match &mut self.work {
             Work::Whole { entries, .. } => {
                 let inserted = entries.insert_or(on_duplicate, key, value)?;
-                return Ok(!keep_first || inserted == Inserted::New);
+                let is_put = !keep_first || inserted == Inserted::New;
+                if is_put && self.target.is_missing() {
+                    self.asked.note(key, on_duplicate);
+                }
+                return Ok(is_put);
             }
             Work::Pages {
                 puts,
@@ -404,8 +439,31 @@ impl TableUpdater {
             mode,
             must_stay: _,
             lmdb,
+            asked,
+            form,
         } = self;
         match work {
+            Work::Whole { entries, layout } if target.is_missing() => {
+                let mut new = target.start(mode)?;
+                let len = layout.build(format, &lmdb, &entries, &mut new)?;
+                new.set_len(len)?;
+                if new.commit_unless_there()? {
+                    return Ok(());
+                }
+                // Somebody else made it after we had looked.
+                let missing = Missing::Create { mode };
+                let mut table = TableUpdater::open(format, &path, missing, notify)?;
+                table.lmdb = lmdb;
+                table.form = form;
+                for (key, value) in entries.iter() {
+                    if !table.put(key, value, asked.about(key))? {
+                        let table = format.name_in_warnings(&path);
+                        let key = form.map_or_else(|| key.to_vec(), |form| form.shown(key));
+                        notify(Notice::Duplicate { table, key });
+                    }
+                }
+                table.commit(notify)
+            }
             Work::Whole { entries, layout } => {
                 let build = |entries: &Entries, out: &mut dyn WriteAt| {
                     layout.build(format, &lmdb, entries, out)

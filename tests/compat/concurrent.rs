@@ -50,3 +50,50 @@ fn rebuilds_and_updates_at_once_leave_a_clean_table() {
     );
     assert_eq!(dir.names(), ["t", "t.db"]);
 }
+
+#[test]
+fn updates_of_a_missing_table_by_both_programs_lose_nothing_of_ours() {
+    if !have(&["postmap", "db5.3_verify"]) {
+        return;
+    }
+    let lines = |who: &str| -> String {
+        (0..300)
+            .map(|i| format!("{who}.{i}\tvalue\n"))
+            .collect::<String>()
+    };
+    for kind in ["hash", "btree"] {
+        let dir = TestDir::new("concurrent");
+        let table = format!("{kind}:new");
+        let runs: Vec<_> = (0..10)
+            .map(|run| {
+                let run = lines(&format!("ours{run}"));
+                dir.ours("rpostmap").args(["-i", &table]).stdin(run).start()
+            })
+            .collect();
+        // One at a time, as above; what it adds to a file that is replaced meanwhile is lost.
+        for run in 0..4 {
+            original(&dir, "postmap")
+                .args(["-i", &table])
+                .stdin(lines(&format!("original{run}")))
+                .ok();
+        }
+        for run in runs {
+            run.finish().status_is(0).stderr_is("");
+        }
+        assert_clean(&dir, "new.db");
+        dir.ours("rpostmap").args(["verify", &table]).ok();
+        let listed = dir.ours("rpostmap").args(["-s", &table]).ok();
+        let listed = listed.sorted_lines();
+        for run in 0..10 {
+            let added = lines(&format!("ours{run}"));
+            let lost = sorted_lines(added.as_bytes())
+                .into_iter()
+                .find(|line| listed.binary_search(line).is_err());
+            assert!(
+                lost.is_none(),
+                "{kind}: lost {}",
+                lost.unwrap_or_default().escape_ascii()
+            );
+        }
+    }
+}

@@ -1,12 +1,93 @@
 //! Several runs that change the same tables at once.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rpostmap::FileFormat;
 use rpostmap::entries::OnDuplicate;
-use rpostmap::table::{Missing, TableUpdater};
+use rpostmap::table::{Missing, Notice, TableUpdater};
 
 use crate::common::TestDir;
+
+const TYPES: [&str; 2] = ["hash", "btree"];
+
+/// What run number `run` adds.
+fn lines(run: usize) -> Vec<u8> {
+    (0..300)
+        .flat_map(|i| format!("key{run}.{i}\tvalue\n").into_bytes())
+        .collect()
+}
+
+#[test]
+fn ten_runs_that_make_a_table_together_lose_nothing() {
+    for kind in TYPES {
+        let dir = TestDir::new("at_once");
+        let table = format!("{kind}:new");
+        let runs: Vec<_> = (0..10)
+            .map(|run| {
+                let started = dir.ours("rpostmap").args(["-i", &table]);
+                started.stdin(lines(run)).start()
+            })
+            .collect();
+        for run in runs {
+            run.finish().status_is(0).stderr_is("");
+        }
+        let listed = dir.ours("rpostmap").args(["-s", &table]).ok();
+        let listed: BTreeSet<_> = listed.sorted_lines().into_iter().collect();
+        for run in 0..10 {
+            for line in lines(run).split_inclusive(|&byte| byte == b'\n') {
+                assert!(
+                    listed.contains(line),
+                    "{kind}: {} is lost",
+                    line.escape_ascii()
+                );
+            }
+        }
+        assert_eq!(listed.len(), 3000, "{kind}");
+        dir.ours("rpostmap").args(["verify", &table]).ok();
+        assert_eq!(dir.names().len(), 1, "{kind}: {:?}", dir.names());
+    }
+}
+
+#[test]
+fn a_table_that_somebody_else_made_meanwhile_is_added_to() {
+    for (format, file) in [(FileFormat::Hash, "t.db"), (FileFormat::Btree, "t.db")] {
+        let dir = TestDir::new("at_once");
+        let table = format!("{}:t", format.type_name());
+        let mut notices = Vec::new();
+        let mut notify = |notice: Notice| notices.push(notice.to_string());
+        let missing = Missing::Create { mode: 0o600 };
+        let path = dir.file(file);
+        let mut update = TableUpdater::open(format, &path, missing, &mut notify).unwrap();
+        for (key, on_duplicate) in [
+            (b"first\0", OnDuplicate::KeepFirst),
+            (b"last1\0", OnDuplicate::KeepLast),
+            (b"added\0", OnDuplicate::KeepFirst),
+            (b"gone1\0", OnDuplicate::KeepFirst),
+        ] {
+            assert!(update.put(key, b"ours\0", on_duplicate).unwrap());
+        }
+        assert!(update.delete(b"gone1\0").unwrap());
+        dir.ours("rpostmap")
+            .args(["-i", &table])
+            .stdin("first theirs\nlast1 theirs\nkept1 theirs\n")
+            .ok();
+        update.commit(&mut notify).unwrap();
+        let listed = dir.ours("rpostmap").args(["-s", &table]).ok();
+        assert_eq!(
+            listed.sorted_lines().concat().escape_ascii().to_string(),
+            "added\\tours\\nfirst\\ttheirs\\nkept1\\ttheirs\\nlast1\\tours\\n"
+        );
+        let [notice] = &notices[..] else {
+            panic!("{notices:?}")
+        };
+        assert!(
+            notice.contains("duplicate entry") && notice.contains("first"),
+            "{notice}"
+        );
+        assert_eq!(dir.names(), [file]);
+    }
+}
 
 #[test]
 fn empty_keys_and_values_are_changes_too() {

@@ -174,7 +174,6 @@ impl TestDir {
     }
 
     /// Puts another copy of our program behind the names of ours.
-    #[allow(dead_code, reason = "one of the two test binaries does")]
     pub(crate) fn ours_is(&self, program: &Path) {
         for name in ["postmap", "postalias", "newaliases"] {
             symlink(program, self.top.join("bin").join(name)).expect("symlink");
@@ -264,7 +263,6 @@ impl<'a> Run<'a> {
     }
 
     /// The user and the only group to run as, for root.
-    #[allow(dead_code, reason = "one of the two test binaries does")]
     pub(crate) fn user(mut self, id: u32) -> Self {
         self.user = Some(id);
         self

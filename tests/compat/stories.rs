@@ -78,6 +78,25 @@ const SCRIPTS: &[(&str, &str)] = &[
         r postmap hash:l; postmap -s hash:l | md5sum; postmap -q \"$(printf '%5000s' x | tr ' ' k)\" hash:l | md5sum"),
     ("value that is not UTF-8", "printf 'k \\377v\\nl w\\n' > b; r postmap -u hash:b; r postmap -q k hash:b
         r postmap -q l hash:b; r postmap -u -q k hash:b; r postmap -s hash:b | sort"),
+    ("files as results of rules", r#"printf one > f1; printf 'two\n' > f2; mkdir d
+        printf '/a/ f1\n/b/ f1, f2\n/c/ no\n/(d)/ $1\n/e/ d\n/f/\n/g( f1\n/(h)/ f2\n/i/ ,\n' > e
+        printf '10.0.0.0/8 f1\n11.0.0.0/8 f1 f2\n12.0.0.0/8 no\n13.0.0.0/33 no\n14.0.0.0/8\n15.0.0.0/8 d\n' > n
+        touch -d '2021-01-01' e n; for y in regexp pcre; do for k in a b c d f h; do r postmap -F -q $k $y:e; done; done
+        for k in 10.0.0.1 11.0.0.1 12.0.0.1; do r postmap -F -q $k cidr:n; done; r postmap -F -d k static:no"#),
+    ("table that cannot be made", r#"printf 'k v\nbad\n' > b; touch -d '2021-01-01' b; ln -s b no; rm b; mkdir b; cp t b/t
+        for y in hash btree lmdb cdb; do r postmap $y:no/t; r postmap $y:t/x; cp t w; echo bad >> w; touch -d '2021-01-01' w
+        mkdir -p w.db w.lmdb w.cdb; r postmap $y:w; done"#),
+    ("marks of aliases in a failing table", r#": > e; r postalias fail:e; r postmap fail:e; r postalias -i fail:e < /dev/null
+        r postmap -i fail:e < /dev/null; printf 'a: b\n' > f; r postalias fail:f; echo 'a b' | r postmap -i cdb:"#),
+    ("duplicates in a text", r#"printf 'a 1\nb 2\nA 3\n' > d; touch -d '2021-01-01' d
+        for o in -o -r -w; do r postmap $o -s texthash:d > out; sort out; r postmap $o -q a texthash:d; done"#),
+    ("configuration of newaliases", r#"mkdir c; printf "alias_database = lmdb:$PWD/al\n" > c/main.cf; printf 'a: b\n' > al
+        touch -d '2021-01-01' c/main.cf al; r newaliases -C "$PWD/c/main.cf"; ls; r newaliases -C "$PWD/c"; r newaliases -C c/main.cf
+        r newaliases -C "$PWD/al""#),
+    ("sizes of memory", r#"mkdir c; for v in berkeley_db_create_buffer_size=x berkeley_db_read_buffer_size=0 lmdb_map_size=10M; do
+        echo $v > c/main.cf; touch -d '2021-01-01' c/main.cf; r postmap -c c hash:t; r postalias -c c -q k1 hash:t; done"#),
+    ("lock file left by the tools", r#"for y in 1 2; do r postmap lmdb:t; mdb_dump -n -p t.lmdb | sed '1,/HEADER=END/d'; done
+        r postmap -d k1 lmdb:t; echo 'k9 v9' | r postmap -i lmdb:t; postmap -s lmdb:t"#),
     ("key that is not UTF-8", "postmap hash:t; r postmap -q \"$(printf 'k\\377')\" hash:t
         printf 'k\\377\\nk1\\n' | r postmap -q - hash:t; r postmap -u -q \"$(printf 'k\\377')\" hash:t"),
 ];

@@ -23,6 +23,7 @@ mod modes;
 mod old_files;
 mod password;
 mod patterns;
+mod same_sets;
 mod stories;
 mod tables;
 mod traps;

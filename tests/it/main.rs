@@ -23,6 +23,7 @@ mod explain;
 mod file_values;
 mod fixtures;
 mod formats;
+mod full_disk;
 mod json;
 mod laws;
 mod lmdb;

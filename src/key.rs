@@ -42,6 +42,20 @@ impl Fold {
         }
     }
 
+    /// Gives the folded key to `f`. Allocates nothing for short ASCII keys.
+    pub(crate) fn with_folded<T>(self, key: &[u8], f: impl FnOnce(&[u8]) -> T) -> T {
+        const SHORT_KEY_LEN: usize = 254;
+        let mut short = [0; SHORT_KEY_LEN];
+        match short.get_mut(..key.len()) {
+            Some(place) if self != Fold::None && key.is_ascii() => {
+                place.copy_from_slice(key);
+                place.make_ascii_lowercase();
+                f(place)
+            }
+            _ => f(&self.fold(key)),
+        }
+    }
+
     /// Appends the folded key to `to`. Allocates nothing itself for ASCII keys.
     pub fn fold_into(self, key: &[u8], to: &mut Vec<u8>) {
         if self == Fold::Unicode
@@ -225,6 +239,8 @@ mod tests {
                 let mut appended = b"X".to_vec();
                 fold.fold_into(&key, &mut appended);
                 prop_assert_eq!(&appended[1..], once.as_slice());
+                let given = fold.with_folded(&key, <[u8]>::to_vec);
+                prop_assert_eq!(&given, &once);
                 prop_assert_eq!(appended[0], b'X');
             }
         }

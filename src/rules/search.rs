@@ -127,7 +127,7 @@ pub fn for_each_key<B>(
         .into_iter()
         .filter_map(|(name, stripped)| Some((name?, stripped)));
     if let Some(user) = user {
-        let plain = [user, b"@", domain].concat();
+        let plain = Joined::new([user, b"@", domain]);
         keys.spellings(
             &plain,
             &quote(&plain, Part::Address),
@@ -207,9 +207,45 @@ impl<B> Keys<'_, B> {
     }
 
     fn name_with_at(&mut self, name: &[u8], local_only: bool, stripped: bool) -> ControlFlow<B> {
-        let plain = [name, b"@"].concat();
-        let quoted = [&quote(name, Part::Local), b"@".as_slice()].concat();
+        let plain = Joined::new([name, b"@"]);
+        let quoted = Joined::new([&quote(name, Part::Local), b"@".as_slice()]);
         self.spellings(&plain, &quoted, Scope::Fixed, local_only, stripped)
+    }
+}
+
+/// The longest key that is put together without an allocation.
+const SHORT_KEY_LEN: usize = 254;
+
+/// A key put together from parts.
+enum Joined {
+    Short([u8; SHORT_KEY_LEN], usize),
+    Long(Vec<u8>),
+}
+
+impl Joined {
+    fn new<const N: usize>(parts: [&[u8]; N]) -> Joined {
+        let mut short = [0; SHORT_KEY_LEN];
+        let mut len = 0;
+        for part in parts {
+            let end = len + part.len();
+            match short.get_mut(len..end) {
+                Some(place) => place.copy_from_slice(part),
+                None => return Joined::Long(parts.concat()),
+            }
+            len = end;
+        }
+        Joined::Short(short, len)
+    }
+}
+
+impl std::ops::Deref for Joined {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Joined::Short(short, len) => short.get(..*len).unwrap_or_default(),
+            Joined::Long(long) => long,
+        }
     }
 }
 
@@ -306,6 +342,19 @@ mod tests {
         });
         assert!(done.is_continue());
         keys
+    }
+
+    #[test]
+    fn keys_are_put_together_whatever_their_length() {
+        for len in [0, 1, SHORT_KEY_LEN - 4, SHORT_KEY_LEN - 3, 1000] {
+            let user = vec![b'u'; len];
+            let joined = Joined::new([&user, b"@", b"ab"]);
+            assert_eq!(*joined, [&user[..], b"@ab"].concat(), "{len}");
+            assert_eq!(
+                matches!(joined, Joined::Short(..)),
+                len + 3 <= SHORT_KEY_LEN
+            );
+        }
     }
 
     #[test]

@@ -95,7 +95,8 @@ impl Table for TextHashTable {
         if self.utf8 && std::str::from_utf8(key).is_err() {
             return Ok(None);
         }
-        Ok(self.entries.get(&self.fold.fold(key)).map(Cow::Borrowed))
+        let value = self.fold.with_folded(key, |key| self.entries.get(key));
+        Ok(value.map(Cow::Borrowed))
     }
 
     fn iter(&self) -> Result<Listing<'_>> {

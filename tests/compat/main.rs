@@ -9,12 +9,15 @@ mod common;
 mod oracle;
 #[path = "../common/planted.rs"]
 mod planted_files;
+#[path = "../common/smtp_server.rs"]
+mod smtp_server;
 
 mod aliases;
 mod cdb;
 mod concurrent;
 mod interleaved;
 mod interrupted;
+mod live;
 mod lmdb_files;
 #[cfg(feature = "lmdb")]
 mod lmdb_writing;

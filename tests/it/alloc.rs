@@ -11,6 +11,8 @@ thread_local! {
     static LIVE: Cell<isize> = const { Cell::new(0) };
     /// The most that `LIVE` was since the measurement began.
     static PEAK: Cell<isize> = const { Cell::new(0) };
+    /// How often this thread asked for memory.
+    static COUNT: Cell<usize> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -28,8 +30,18 @@ pub(crate) fn peak_during<T>(f: impl FnOnce() -> T) -> (T, usize) {
     (result, usize::try_from(peak).unwrap_or(0))
 }
 
+/// Runs `f`; the second half of the result is how often it asked for memory.
+pub(crate) fn count_during<T>(f: impl FnOnce() -> T) -> (T, usize) {
+    let before = COUNT.get();
+    let result = f();
+    (result, COUNT.get() - before)
+}
+
 fn count(grown: usize, shrunk: usize) {
     let signed = |len: usize| isize::try_from(len).unwrap_or(isize::MAX);
+    if grown > 0 {
+        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+    }
     // The thread-locals are gone while a thread ends; nobody measures then.
     let _ = LIVE.try_with(|live| {
         let most = live.get() + signed(grown);
@@ -74,4 +86,6 @@ fn the_peak_is_what_was_held_at_once() {
         drop(vec![0u8; 1 << 20]);
     });
     assert!((3 << 20..4 << 20).contains(&peak), "{peak}");
+    let ((), count) = count_during(|| drop((vec![0u8; 10], vec![0u8; 10])));
+    assert_eq!(count, 2);
 }

@@ -6,6 +6,21 @@ mod common;
 #[path = "../common/lookup_cases.rs"]
 mod lookup_cases;
 #[expect(dead_code, reason = "the other test binary uses the rest")]
+#[path = "../common/smtp_server.rs"]
+mod smtp_server;
+
+// The example programs, whose functions the tests call.
+#[expect(dead_code, reason = "a program's `main`")]
+#[path = "../../examples/access_check.rs"]
+mod access_check;
+#[expect(dead_code, reason = "a program's `main`")]
+#[path = "../../examples/router.rs"]
+mod router;
+#[expect(dead_code, reason = "a program's `main`")]
+#[path = "../../examples/submission_client.rs"]
+mod submission_client;
+
+#[expect(dead_code, reason = "the other test binary uses the rest")]
 #[path = "../common/planted.rs"]
 mod planted_files;
 
@@ -36,6 +51,7 @@ mod lookup_corpus;
 mod message;
 mod messages;
 mod model;
+mod mta;
 mod personalities;
 mod planted;
 mod read_only;

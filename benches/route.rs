@@ -36,7 +36,10 @@ impl Drop for Dir {
 fn table(dir: &Path, format: FileFormat) -> String {
     let mut text = String::new();
     for number in 0..ENTRIES {
-        text.push_str(&format!("host{number:06}.example smtp:[mx{}.example.net]\n", number % 7));
+        text.push_str(&format!(
+            "host{number:06}.example smtp:[mx{}.example.net]\n",
+            number % 7
+        ));
     }
     let name = dir.join(format.type_name());
     let path = dir.join(format!("{}{}", format.type_name(), format.suffix()));
@@ -47,7 +50,14 @@ fn table(dir: &Path, format: FileFormat) -> String {
             mode: 0o644,
         })
     };
-    compile(format, &path, source, &CompileOptions::default(), &mut |_| {}).expect("made");
+    compile(
+        format,
+        &path,
+        source,
+        &CompileOptions::default(),
+        &mut |_| {},
+    )
+    .expect("made");
     format!("{}:{}", format.type_name(), name.display())
 }
 
@@ -70,7 +80,12 @@ fn routes(criterion: &mut Criterion) {
     let missed: Vec<String> = (0..RECIPIENTS)
         .map(|number| format!("ann@host{:06}.other", jumps(number)))
         .collect();
-    let formats = [FileFormat::Hash, FileFormat::Btree, FileFormat::Lmdb, FileFormat::Cdb];
+    let formats = [
+        FileFormat::Hash,
+        FileFormat::Btree,
+        FileFormat::Lmdb,
+        FileFormat::Cdb,
+    ];
     for format in formats {
         let router = router(&table(&dir.0, format));
         let mut group = criterion.benchmark_group(format!("route/{}", format.type_name()));

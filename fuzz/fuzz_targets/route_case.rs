@@ -88,6 +88,4 @@ fuzz_target!(|data: &[u8]| {
         (Err(first), Err(second)) => assert_eq!(first.to_string(), second.to_string()),
         (first, second) => panic!("{first:?} and then {second:?}"),
     }
-    // Every key is part of the address that is looked up, or the wildcard.
-    assert!(trace.keys("transport_maps").len() <= 2 * recipient.as_bytes().len() + 200);
 });

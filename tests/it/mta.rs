@@ -11,8 +11,9 @@ use proptest::test_runner::{Config as Runs, TestRunner};
 use rpostmap::mta::Settings;
 use rpostmap::rules::address::Internal;
 use rpostmap::rules::trace::Recorder;
-use rpostmap::table::Listener;
-use rpostmap::{Router, SaslPasswords};
+use rpostmap::source::MapSource;
+use rpostmap::table::{Listener, Source};
+use rpostmap::{CompileOptions, FileFormat, Router, SaslPasswords, compile};
 
 use crate::common::TestDir;
 use crate::smtp_server::SmtpServer;
@@ -148,10 +149,17 @@ fn key() -> impl Strategy<Value = String> {
     "(a|b|\"a b\"|a\\+x)@(x|y\\.x)|x|\\.x|y\\.x|\\.y\\.x|\\*"
 }
 
+const FORMATS: [FileFormat; 4] = [
+    FileFormat::Hash,
+    FileFormat::Btree,
+    FileFormat::Lmdb,
+    FileFormat::Cdb,
+];
+
 #[test]
 fn tables_of_every_type_give_the_same_routes() {
-    const TABLES: u32 = 50;
-    const ADDRESSES: usize = 200;
+    const TABLES: u32 = 25;
+    const ADDRESSES: usize = 400;
     let types = ["hash", "btree", "lmdb", "cdb", "texthash"];
     let mut runner = TestRunner::new_with_rng(
         Runs::default(),
@@ -182,8 +190,23 @@ fn tables_of_every_type_give_the_same_routes() {
             // hash and btree files have one suffix.
             let path = dir.write(table_type, &source);
             specs.push(format!("{table_type}:{}", path.display()));
-            if table_type != "texthash" {
-                dir.ours("postmap").args(specs.last()).ok();
+            if let Some(format) = FORMATS.iter().find(|f| f.type_name() == table_type) {
+                let table = dir.file(&format!("{table_type}{}", format.suffix()));
+                let source = || {
+                    Ok(Source {
+                        entries: MapSource::new(&path, source.as_bytes(), true),
+                        len: None,
+                        mode: 0o644,
+                    })
+                };
+                let made = compile(
+                    *format,
+                    &table,
+                    source,
+                    &CompileOptions::default(),
+                    &mut |_| {},
+                );
+                made.expect("made");
             }
         }
         specs.push(format!("inline:{{ {} }}", inline.join(", ")));
@@ -327,6 +350,8 @@ fn what_is_not_in_the_tables_costs_no_allocation() {
             "bare",
         ] {
             let address = Internal::from(address);
+            // What a file is like is found out once, and kept.
+            maps.find(&address, &mut NoTrace).expect("found out");
             let (found, count) = alloc::count_during(|| {
                 maps.find(&address, &mut NoTrace)
                     .expect("found out")

@@ -69,6 +69,9 @@ pub enum ErrorKind {
     InvalidUtf8 {
         /// The value as stored, without a trailing NUL.
         value: Vec<u8>,
+        /// If the table that was asked is made of others: the title of the one that holds the
+        /// value, and the key that it was asked for.
+        member: Option<(String, Vec<u8>)>,
     },
     /// A table could not tell, for a reason of its own: it stands for a service that is down, or
     /// gave up on a key that takes too long to match.
@@ -177,6 +180,15 @@ impl Error {
         self.0.source.as_ref()
     }
 
+    /// The same of a table that is one of those another is made of: it has this title and was
+    /// asked for `key`. The innermost is kept.
+    pub(crate) fn in_member(mut self, title: impl FnOnce() -> String, key: &[u8]) -> Error {
+        if let ErrorKind::InvalidUtf8 { member, .. } = &mut self.0.kind {
+            member.get_or_insert_with(|| (title(), key.to_vec()));
+        }
+        self
+    }
+
     /// Whether the same request can succeed later without a change of the request: the file may
     /// be repaired, rebuilt or become readable. A mail server answers 4xx then, not 5xx.
     pub fn is_temporary(&self) -> bool {
@@ -229,7 +241,7 @@ impl fmt::Display for ErrorKind {
                 write!(f, "{what} of {len} bytes is too long, the most is {max}")
             }
             ErrorKind::EmptyKey => f.write_str("key is empty"),
-            ErrorKind::InvalidUtf8 { value } => {
+            ErrorKind::InvalidUtf8 { value, .. } => {
                 write!(f, "value is not UTF-8: \"{}\"", value.escape_ascii())
             }
             ErrorKind::Lookup { reason } => f.write_str(reason),

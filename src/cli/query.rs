@@ -203,10 +203,14 @@ impl Work<'_> {
         }
         let answer = answer.unwrap_or_else(|| table.lookup(key));
         answer.map_err(|error| match error.kind() {
-            ErrorKind::InvalidUtf8 { value } => {
+            ErrorKind::InvalidUtf8 { value, member } => {
                 let title = table.title();
+                let (of, key) = match member {
+                    Some((of, key)) => (of, key.as_slice()),
+                    None => (&title, key),
+                };
                 let (before, between) = (b": key \"".as_slice(), b"\": non-UTF-8 value \"");
-                self.warn_malformed(&[title.as_bytes(), before, key, between, value]);
+                self.warn_malformed(&[of.as_bytes(), before, key, between, value]);
                 format!("table {title}: query error").into()
             }
             ErrorKind::Lookup { reason } => {

@@ -135,7 +135,10 @@ impl Constant {
 }
 
 fn not_utf8(value: Vec<u8>) -> Error {
-    Error::new(ErrorKind::InvalidUtf8 { value })
+    Error::new(ErrorKind::InvalidUtf8 {
+        value,
+        member: None,
+    })
 }
 
 /// A pattern as it is written.

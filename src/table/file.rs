@@ -270,6 +270,7 @@ impl FileTable {
         if self.utf8 && std::str::from_utf8(&value).is_err() {
             let kind = ErrorKind::InvalidUtf8 {
                 value: value.into_owned(),
+                member: None,
             };
             return Err(Error::new(kind).in_file(self.path()));
         }

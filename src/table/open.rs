@@ -1,5 +1,6 @@
 //! The registry of table types: the only place that lists them.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -56,6 +57,8 @@ struct Opening<'a> {
     notify: &'a mut dyn FnMut(Notice),
     /// How many tables this one is inside of.
     depth: usize,
+    /// The members of unions and pipes that have been opened, each as `type:name`.
+    members: HashSet<Vec<u8>>,
 }
 
 impl Opening<'_> {
@@ -79,9 +82,7 @@ static TYPES: &[TableType] = &[
     }),
     read("debug", open_debug),
     read("environ", |spec, with| {
-        let environment = with.options.environment.clone();
-        let fold = with.options.fold;
-        Ok(Box::new(EnvironTable::new(spec.name(), fold, environment)))
+        Ok(Box::new(EnvironTable::new(spec.name(), with.options)))
     })
     .on_change(OnChange::RefuseDeletion),
     read("fail", |spec, _| Ok(Box::new(FailTable::new(spec.name())))).on_change(OnChange::Fail),
@@ -103,10 +104,7 @@ static TYPES: &[TableType] = &[
         Ok(Box::new(PipeTable::new(spec.name(), members(spec, with)?)))
     }),
     read("randmap", |spec, with| {
-        Ok(Box::new(match with.options.file_values {
-            true => RandomTable::of_files(spec.name())?,
-            false => RandomTable::new(spec.name())?,
-        }))
+        Ok(Box::new(RandomTable::new(spec.name(), with.options)?))
     }),
     file("lmdb", FileFormat::Lmdb),
     read("regexp", |spec, opening| {
@@ -119,10 +117,7 @@ static TYPES: &[TableType] = &[
         )?))
     }),
     read("static", |spec, with| {
-        Ok(Box::new(match with.options.file_values {
-            true => StaticTable::of_files(spec.name())?,
-            false => StaticTable::new(spec.name())?,
-        }))
+        Ok(Box::new(StaticTable::new(spec.name(), with.options)?))
     })
     .on_change(OnChange::RefuseDeletion),
     read("texthash", |spec, with| {
@@ -134,8 +129,7 @@ static TYPES: &[TableType] = &[
         Ok(Box::new(UnionTable::new(spec.name(), members(spec, with)?)))
     }),
     read("unix", |spec, with| {
-        let fold = with.options.fold;
-        Ok(Box::new(AccountsTable::new(spec.name(), fold)?))
+        Ok(Box::new(AccountsTable::new(spec.name(), with.options)?))
     }),
 ];
 
@@ -152,15 +146,28 @@ fn members(spec: &TableSpec, with: &mut Opening<'_>) -> Result<Vec<Box<dyn Table
         if !item.contains(&b':') {
             return Err(bad_syntax());
         }
-        members.push(open_inside(
-            &TableSpec::parse(OsStr::from_bytes(item), ""),
-            with,
-        )?);
+        let member = TableSpec::parse(OsStr::from_bytes(item), "");
+        members.push(if with.members.insert(item.to_vec()) {
+            open_inside(&member, with)?
+        } else {
+            // The original opens it once and would say once what is odd about it.
+            open_silently(&member, with)?
+        });
     }
     if members.is_empty() {
         return Err(bad_syntax());
     }
     Ok(members)
+}
+
+fn open_silently(spec: &TableSpec, with: &mut Opening<'_>) -> Result<Box<dyn Table>> {
+    let mut silent = Opening {
+        options: with.options,
+        notify: &mut |_| {},
+        depth: with.depth,
+        members: HashSet::new(),
+    };
+    open_inside(spec, &mut silent)
 }
 
 fn open_debug(spec: &TableSpec, with: &mut Opening<'_>) -> Result<Box<dyn Table>> {
@@ -371,6 +378,7 @@ pub fn open_with(
         options,
         notify,
         depth: 0,
+        members: HashSet::new(),
     };
     open_any(spec, &mut with)
 }

@@ -7,9 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 
 use nix::unistd::{Group, User};
 
-use super::no_listing;
+use super::{checked, no_listing};
 use crate::error::{Error, ErrorKind, Result, masked};
 use crate::key::Fold;
+use crate::table::options::OpenOptions;
 use crate::table::traits::{Listing, Table};
 
 /// The users or the groups of the system, each as its line of passwd(5) or group(5).
@@ -18,6 +19,7 @@ pub struct AccountsTable {
     title: String,
     of: Accounts,
     fold: Fold,
+    utf8: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +34,7 @@ impl AccountsTable {
     /// # Errors
     ///
     /// `Spec` for any other name than `passwd.byname` and `group.byname`.
-    pub fn new(name: &OsStr, fold: Fold) -> Result<AccountsTable> {
+    pub fn new(name: &OsStr, options: &OpenOptions) -> Result<AccountsTable> {
         let title = format!("unix:{}", masked(name));
         let of = match name.as_bytes() {
             b"passwd.byname" => Accounts::Users,
@@ -42,7 +44,12 @@ impl AccountsTable {
                 return Err(Error::new(ErrorKind::Spec { what }));
             }
         };
-        Ok(AccountsTable { title, of, fold })
+        Ok(AccountsTable {
+            title,
+            of,
+            fold: options.fold,
+            utf8: options.utf8,
+        })
     }
 
     fn line(&self, name: &str) -> nix::Result<Option<Vec<u8>>> {
@@ -87,7 +94,10 @@ impl Table for AccountsTable {
             let reason = crate::error::system_text(&reason);
             Error::new(ErrorKind::Lookup { reason })
         })?;
-        Ok(line.map(Cow::Owned))
+        match line {
+            Some(line) => checked(Cow::Owned(line), self.utf8),
+            None => Ok(None),
+        }
     }
 
     fn iter(&self) -> Result<Listing<'_>> {
@@ -105,12 +115,13 @@ mod tests {
 
     #[test]
     fn root_is_the_first_user_and_group() {
+        let options = OpenOptions::default();
         for (name, key, start) in [
             ("passwd.byname", "root", "root:x:0:0:"),
             ("passwd.byname", "ROOT", "root:x:0:0:"),
             ("group.byname", "root", "root:x:0:"),
         ] {
-            let table = AccountsTable::new(OsStr::new(name), Fold::Ascii).unwrap();
+            let table = AccountsTable::new(OsStr::new(name), &options).unwrap();
             let line = table.lookup(key.as_bytes()).unwrap().unwrap();
             assert!(
                 line.starts_with(start.as_bytes()),
@@ -120,6 +131,6 @@ mod tests {
             assert!(table.lookup(b"no such account").unwrap().is_none());
             assert!(table.lookup(b"root\0").unwrap().is_none());
         }
-        assert!(AccountsTable::new(OsStr::new("passwd.byuid"), Fold::Ascii).is_err());
+        assert!(AccountsTable::new(OsStr::new("passwd.byuid"), &options).is_err());
     }
 }

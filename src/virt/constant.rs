@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use super::no_listing;
+use super::{checked, no_listing};
 use crate::error::{Error, ErrorKind, Result, masked};
 use crate::source::{braces, file_value, trim};
+use crate::table::options::OpenOptions;
 use crate::table::traits::{Listing, Table};
 
 /// A table with one answer for every key.
@@ -14,33 +15,19 @@ use crate::table::traits::{Listing, Table};
 pub struct StaticTable {
     title: String,
     value: Vec<u8>,
+    utf8: bool,
 }
 
 impl StaticTable {
     /// The table `static:name`. The answer is `name`, or what stands between the braces of
-    /// `{ text }` without the blanks around it.
+    /// `{ text }` without the blanks around it. With `file_values` these are names of files, and
+    /// the answer is what the files hold, as base64.
     ///
     /// # Errors
     ///
-    /// `Spec` when `name` begins with a brace and is not `{text}`.
-    pub fn new(name: &OsStr) -> Result<StaticTable> {
-        StaticTable::with_value(name, |value| Ok(value.to_vec()))
-    }
-
-    /// The same table if what would be its answer is names of files (`-F`): the answer is what the
-    /// files hold, as base64.
-    ///
-    /// # Errors
-    ///
-    /// As [`StaticTable::new`] and [`file_value::encode_files`].
-    pub fn of_files(name: &OsStr) -> Result<StaticTable> {
-        StaticTable::with_value(name, file_value::encode_files)
-    }
-
-    fn with_value(
-        name: &OsStr,
-        value_of: impl FnOnce(&[u8]) -> Result<Vec<u8>>,
-    ) -> Result<StaticTable> {
+    /// `Spec` when `name` begins with a brace and is not `{text}`; with `file_values` as
+    /// [`file_value::encode_files`].
+    pub fn new(name: &OsStr, options: &OpenOptions) -> Result<StaticTable> {
         let title = format!("static:{}", masked(name));
         let value = match name.as_bytes() {
             text if text.starts_with(b"{") => braced(text).map_err(|reason| {
@@ -51,7 +38,11 @@ impl StaticTable {
         };
         Ok(StaticTable {
             title,
-            value: value_of(value)?,
+            value: match options.file_values {
+                true => file_value::encode_files(value)?,
+                false => value.to_vec(),
+            },
+            utf8: options.utf8,
         })
     }
 }
@@ -67,7 +58,7 @@ fn braced(text: &[u8]) -> Result<&[u8], &'static str> {
 
 impl Table for StaticTable {
     fn lookup(&self, _key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
-        Ok(Some(Cow::Borrowed(&self.value)))
+        checked(Cow::Borrowed(&self.value), self.utf8)
     }
 
     fn iter(&self) -> Result<Listing<'_>> {
@@ -96,7 +87,7 @@ mod tests {
             ("{a} ", None),
             ("{a", None),
         ] {
-            let table = StaticTable::new(OsStr::new(name));
+            let table = StaticTable::new(OsStr::new(name), &OpenOptions::default());
             match answer {
                 Some(answer) => {
                     let table = table.unwrap();
@@ -110,8 +101,13 @@ mod tests {
 
     #[test]
     fn files_are_read_when_the_table_is_opened() {
-        let table = StaticTable::of_files(OsStr::new("{ /dev/null, /dev/null }")).unwrap();
+        let options = OpenOptions {
+            file_values: true,
+            ..OpenOptions::default()
+        };
+        let of_files = |name| StaticTable::new(OsStr::new(name), &options);
+        let table = of_files("{ /dev/null, /dev/null }").unwrap();
         assert_eq!(*table.lookup(b"any").unwrap().unwrap(), *b"Cg==");
-        assert!(StaticTable::of_files(OsStr::new("/nonexistent/a")).is_err());
+        assert!(of_files("/nonexistent/a").is_err());
     }
 }

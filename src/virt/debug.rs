@@ -70,6 +70,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::table::options::OpenOptions;
     use crate::virt::{FailTable, InternalTable, StaticTable};
 
     #[test]
@@ -82,7 +83,7 @@ mod tests {
         });
         let x = OsStr::new("x");
         let of: [Box<dyn Table>; 3] = [
-            Box::new(StaticTable::new(x).unwrap()),
+            Box::new(StaticTable::new(x, &OpenOptions::default()).unwrap()),
             Box::new(InternalTable::new(x)),
             Box::new(FailTable::new(x)),
         ];

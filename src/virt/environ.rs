@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 
-use super::no_listing;
+use super::{checked, no_listing};
 use crate::error::{Result, masked};
 use crate::key::Fold;
-use crate::table::options::Environment;
+use crate::table::options::{Environment, OpenOptions};
 use crate::table::traits::{Listing, Table};
 
 /// The variables of the process's environment.
@@ -15,17 +15,19 @@ pub struct EnvironTable {
     title: String,
     fold: Fold,
     environment: Environment,
+    utf8: bool,
 }
 
 impl EnvironTable {
     /// The table `environ:name`; the name means nothing. Keys are folded: variables with capitals
     /// are found only with [`Fold::None`].
-    pub fn new(name: &OsStr, fold: Fold, environment: Environment) -> EnvironTable {
+    pub fn new(name: &OsStr, options: &OpenOptions) -> EnvironTable {
         let title = format!("environ:{}", masked(name));
         EnvironTable {
             title,
-            fold,
-            environment,
+            fold: options.fold,
+            environment: options.environment.clone(),
+            utf8: options.utf8,
         }
     }
 }
@@ -37,7 +39,10 @@ impl Table for EnvironTable {
         if name.is_empty() || name.contains(&b'=') || name.contains(&0) {
             return Ok(None);
         }
-        Ok(self.environment.value(&name).map(Cow::Owned))
+        match self.environment.value(&name) {
+            Some(value) => checked(Cow::Owned(value), self.utf8),
+            None => Ok(None),
+        }
     }
 
     fn iter(&self) -> Result<Listing<'_>> {
@@ -60,8 +65,12 @@ mod tests {
                 (b"odd".to_vec(), b"1".to_vec()),
                 (b"odd".to_vec(), b"2".to_vec()),
             ];
-            let environment = Environment::new(environment);
-            let table = EnvironTable::new(OsStr::new("x"), fold, environment);
+            let options = OpenOptions {
+                fold,
+                environment: Environment::new(environment),
+                ..OpenOptions::default()
+            };
+            let table = EnvironTable::new(OsStr::new("x"), &options);
             table.lookup(key).unwrap().map(Cow::into_owned)
         };
         // Cargo sets it for tests.

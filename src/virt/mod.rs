@@ -41,7 +41,20 @@ pub use random::RandomTable;
 pub use texthash::TextHashTable;
 pub use union::UnionTable;
 
-use crate::error::Error;
+use std::borrow::Cow;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// `value` as an answer, which is an error if it must be UTF-8 and is not.
+fn checked(value: Cow<'_, [u8]>, utf8: bool) -> Result<Option<Cow<'_, [u8]>>> {
+    if utf8 && std::str::from_utf8(&value).is_err() {
+        return Err(Error::new(ErrorKind::InvalidUtf8 {
+            value: value.into_owned(),
+            member: None,
+        }));
+    }
+    Ok(Some(value))
+}
 
 /// What a table without a listing says when it is asked for one.
 fn no_listing(title: &str) -> Error {

@@ -25,7 +25,9 @@ impl Table for PipeTable {
     fn lookup(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
         let mut answer: Option<Cow<'_, [u8]>> = None;
         for member in &self.members {
-            let found = member.lookup(answer.as_deref().unwrap_or(key))?;
+            let key = answer.as_deref().unwrap_or(key);
+            let found = member.lookup(key);
+            let found = found.map_err(|error| error.in_member(|| member.title(), key))?;
             if found.is_none() {
                 return Ok(None);
             }

@@ -27,7 +27,9 @@ impl Table for UnionTable {
     fn lookup(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
         let mut answer = Vec::new();
         for member in &self.members {
-            if let Some(value) = member.lookup(key)? {
+            let found = member.lookup(key);
+            let found = found.map_err(|error| error.in_member(|| member.title(), key))?;
+            if let Some(value) = found {
                 if !answer.is_empty() {
                     answer.push(b',');
                 }
@@ -57,15 +59,18 @@ impl Table for UnionTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::options::OpenOptions;
     use crate::virt::{FailTable, InternalTable, StaticTable};
 
     fn union(answers: &[&str]) -> UnionTable {
+        let fixed =
+            |name| Box::new(StaticTable::new(OsStr::new(name), &OpenOptions::default()).unwrap());
         let members = answers.iter().map(|answer| -> Box<dyn Table> {
             match *answer {
                 "none" => Box::new(InternalTable::new(OsStr::new("x"))),
                 "fail" => Box::new(FailTable::new(OsStr::new("x"))),
-                "" => Box::new(StaticTable::new(OsStr::new("{}")).unwrap()),
-                answer => Box::new(StaticTable::new(OsStr::new(answer)).unwrap()),
+                "" => fixed("{}"),
+                answer => fixed(answer),
             }
         });
         UnionTable::new(OsStr::new("{..}"), members.collect())

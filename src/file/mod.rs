@@ -10,6 +10,7 @@
 //! * [`signals`]: hold back the signals that would end the process half-way
 //! * [`privilege`]: act as the owner of a source file
 //! * `overlap`: work out a file on one thread while another one writes it
+//! * `temporary`: the file beside a table that the next one is written in
 //! * `open`: open without blocking, refuse what is not a regular file
 
 pub mod in_place;
@@ -21,6 +22,7 @@ pub mod replace;
 pub mod signals;
 pub mod staging;
 pub mod store;
+mod temporary;
 mod write_at;
 
 pub use write_at::{UpdateAt, WriteAt};

@@ -1,6 +1,6 @@
 //! Opens regular files only, and never waits for the other end of a FIFO.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -48,6 +48,22 @@ pub(super) fn open_regular_with(
 /// Whether both describe one file: same device, same inode.
 pub(crate) fn same_file(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// The directory that the last component of `path` lies in.
+pub(super) fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Whether `path`, not followed, is `file`.
+pub(super) fn names(path: &Path, file: &File) -> bool {
+    match (fs::symlink_metadata(path), file.metadata()) {
+        (Ok(named), Ok(open)) => same_file(&named, &open),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

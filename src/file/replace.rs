@@ -14,12 +14,9 @@
 //! and the old file rewritten at the end, still under its lock: see [`InPlaceReason`]. Files that
 //! programs map into memory are never overwritten so: see [`Protocol`].
 
-use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -32,22 +29,14 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::{AccessFlags, eaccess};
 
 use super::lock::{
-    FileLock, LockKind, LockMode, LockedFile, Named, ROUNDS_MAX, Wait, acquire, lock_current_as,
-    lock_named, release, replaced_too_often,
+    LockKind, LockMode, LockedFile, Named, ROUNDS_MAX, Wait, lock_current_as, lock_named,
+    replaced_too_often,
 };
-use super::open::same_file;
+use super::open::{directory, names};
 use super::signals::SignalHold;
+use super::temporary::{Temporary, remove_stale};
 use super::write_at::WriteAt;
 use crate::error::{Error, ErrorKind, Result, masked, system_text};
-
-/// What a temporary file's name has between the table's name and the random part.
-const MARK: &[u8] = b".rpostmap-";
-
-/// The random part: hexadecimal digits of 64 bits.
-const RANDOM_LEN: usize = 16;
-
-/// The longest file name of Linux file systems, in bytes.
-const NAME_MAX: usize = 255;
 
 /// What all programs that use a kind of table file keep to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -632,127 +621,6 @@ impl Target {
     }
 }
 
-/// A hidden file beside the table, under an exclusive lock that says that its writer lives;
-/// removed on drop.
-#[derive(Debug)]
-struct Temporary {
-    path: PathBuf,
-    file: File,
-    /// Whether `path` still names it.
-    named: bool,
-}
-
-impl Temporary {
-    /// Makes one that its owner alone can read and write.
-    fn create(target: &Path) -> io::Result<Temporary> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true);
-        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        for _ in 0..ROUNDS_MAX {
-            let path = directory(target).join(temporary_name(target));
-            let file = match options.open(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-                other => other?,
-            };
-            let temporary = Temporary {
-                path,
-                file,
-                named: true,
-            };
-            acquire(
-                &temporary.file,
-                LockKind::Flock,
-                LockMode::Exclusive,
-                Wait::Yes,
-            )?;
-            // Before it was locked, another run may have taken it for left over.
-            if names(&temporary.path, &temporary.file) {
-                return Ok(temporary);
-            }
-        }
-        Err(replaced_too_often())
-    }
-
-    fn file(&self) -> &File {
-        &self.file
-    }
-
-    fn rename(&mut self, target: &Path) -> io::Result<()> {
-        fs::rename(&self.path, target)?;
-        self.named = false;
-        Ok(())
-    }
-
-    fn remove(&mut self) {
-        if self.named {
-            // What cannot be removed now is removed by the next run.
-            let _ = fs::remove_file(&self.path);
-            self.named = false;
-        }
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        self.remove();
-        release(&self.file, LockKind::Flock);
-    }
-}
-
-/// ".t.db.rpostmap-" for the table "d/t.db"; shorter when the whole would be too long a name.
-fn temporary_prefix(target: &Path) -> Vec<u8> {
-    let name = target.file_name().unwrap_or_default().as_bytes();
-    let kept = name.len().min(NAME_MAX - 1 - MARK.len() - RANDOM_LEN);
-    [b".", name.get(..kept).unwrap_or_default(), MARK].concat()
-}
-
-fn temporary_name(target: &Path) -> OsString {
-    // The standard library's hash keys come from the system's random numbers.
-    let random = RandomState::new().build_hasher().finish();
-    let mut name = temporary_prefix(target);
-    name.extend_from_slice(format!("{random:0RANDOM_LEN$x}").as_bytes());
-    OsString::from_vec(name)
-}
-
-fn is_temporary_name(name: &OsStr, prefix: &[u8]) -> bool {
-    let random = name.as_bytes().strip_prefix(prefix);
-    random.is_some_and(|random| {
-        random.len() == RANDOM_LEN && random.iter().all(u8::is_ascii_hexdigit)
-    })
-}
-
-/// Removes the temporary files of `target` whose writers are dead: nobody holds their lock, or we do,
-/// because the writer died when the file already was the table, `held`, under its second name. What
-/// cannot be looked at or removed is left; nothing here waits.
-fn remove_stale(target: &Path, held: Option<&File>) {
-    let held = held.and_then(|held| held.metadata().ok());
-    let prefix = temporary_prefix(target);
-    let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
-    for entry in fs::read_dir(directory(target)).into_iter().flatten() {
-        let Ok(entry) = entry else { return };
-        let regular = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if !regular || !is_temporary_name(&entry.file_name(), &prefix) {
-            continue;
-        }
-        let path = entry.path();
-        let Ok(file) = options.open(&path) else {
-            continue;
-        };
-        let is_held = held.as_ref().is_some_and(|held| {
-            let metadata = file.metadata();
-            metadata.is_ok_and(|metadata| same_file(&metadata, held))
-        });
-        let lock = FileLock::try_now(&file, &path, LockKind::Flock, LockMode::Exclusive);
-        // The name may have been renamed away, to be the table, between the two calls.
-        if (is_held || matches!(lock, Ok(Some(_)))) && names(&path, &file) {
-            let _ = fs::remove_file(&path);
-        }
-    }
-}
-
 /// Overwrites the old table. Its length is made sure of first, so that a full disk leaves it as it
 /// was. The error says what was tried.
 fn copy_over(new: &File, old: &File) -> Result<(), (&'static str, io::Error)> {
@@ -827,21 +695,6 @@ fn end_of_links(path: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::Error::from_raw_os_error(libc::ELOOP))
-}
-
-pub(super) fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// Whether `path`, not followed, is `file`.
-pub(super) fn names(path: &Path, file: &File) -> bool {
-    match (fs::symlink_metadata(path), file.metadata()) {
-        (Ok(named), Ok(open)) => same_file(&named, &open),
-        _ => false,
-    }
 }
 
 /// Whether the directory does not let us create files.

@@ -30,7 +30,8 @@ use nix::unistd::geteuid;
 
 use super::lock::{LockKind, LockMode, LockedFile, ROUNDS_MAX, Wait, acquire, replaced_too_often};
 use super::open::open_regular_with;
-use super::replace::{check, directory, names, sync_directory};
+use super::open::{directory, names};
+use super::replace::{check, sync_directory};
 use super::signals::SignalHold;
 use super::write_at::WriteAt;
 use crate::error::{Error, Result};

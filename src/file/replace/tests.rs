@@ -1,4 +1,6 @@
 use super::*;
+use crate::file::lock::FileLock;
+use crate::file::open::same_file;
 use crate::file::testing::{TestDir, again, looks, stage};
 use nix::sys::signal::{Signal, raise};
 use std::os::unix::fs::symlink;
@@ -400,20 +402,13 @@ fn without_the_right_to_make_files_or_owners_the_table_is_rewritten_in_place() {
 }
 
 #[test]
-fn temporary_names_fit_whatever_the_length_of_the_table_name() {
+fn tables_with_names_of_any_length_are_replaced() {
     let dir = TestDir::new();
     for len in [1, 227, 228, 229, 255] {
         let path = dir.path(&"n".repeat(len));
-        assert!(temporary_name(&path).len() <= NAME_MAX);
         replace(&path, "x");
         assert_eq!(text(&path), "x");
     }
-    let name = temporary_name(Path::new("d/t.db"));
-    assert!(is_temporary_name(
-        &name,
-        &temporary_prefix(Path::new("t.db"))
-    ));
-    assert!(!is_temporary_name(&name, &temporary_prefix(Path::new("t"))));
 }
 
 #[test]

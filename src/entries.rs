@@ -14,6 +14,7 @@
 
 mod sort;
 
+use std::collections::HashSet;
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable, hash_table};
@@ -73,8 +74,8 @@ pub struct Entries {
     count: usize,
     /// How many records, from the first on, have ascending keys.
     ascending: usize,
-    /// Whether a key was ever kept twice.
-    repeats: bool,
+    /// Half of the hash of every key that was ever kept twice.
+    repeats: HashSet<u32>,
 }
 
 impl Entries {
@@ -102,8 +103,8 @@ impl Entries {
         self.insert_or(OnDuplicate::KeepFirst, key, value)
     }
 
-    /// Adds an entry; `on_duplicate` says which of two with one key stays. With `KeepLast` it takes
-    /// the place of the first with its key.
+    /// Adds an entry; `on_duplicate` says which of two with one key stays. With `KeepLast` no other
+    /// with its key does.
     ///
     /// # Errors
     ///
@@ -150,13 +151,17 @@ impl Entries {
                 match on_duplicate {
                     OnDuplicate::KeepFirst => {}
                     OnDuplicate::KeepLast => {
-                        let old = std::mem::replace(occupied.get_mut(), number);
+                        let mut old = std::mem::replace(occupied.get_mut(), number);
                         self.drop_record(old);
+                        while let Some(other) = self.next_with_key(old, record.hash, key) {
+                            self.drop_record(other);
+                            old = other;
+                        }
                         self.push(record, key, value);
                         self.compact();
                     }
                     OnDuplicate::KeepAll => {
-                        self.repeats = true;
+                        self.repeats.insert(record.hash);
                         self.push(record, key, value);
                     }
                 }
@@ -214,15 +219,16 @@ impl Entries {
     ///
     /// `Unsupported` when one is or was.
     pub(crate) fn check_distinct(&self) -> Result<()> {
-        match self.repeats {
-            false => Ok(()),
-            true => Err(Error::unsupported(
+        match self.repeats.is_empty() {
+            true => Ok(()),
+            false => Err(Error::unsupported(
                 "several entries with one key in a format that holds one",
             )),
         }
     }
 
-    /// Removes an entry, the first with its key; `false` when it is not there.
+    /// Removes an entry, the first with its key; `false` when it is not there. If there are more, the
+    /// next one is the first then.
     pub fn remove(&mut self, key: &[u8]) -> bool {
         let index = match &mut self.index {
             Some(index) => index,
@@ -238,7 +244,24 @@ impl Entries {
         let Ok(found) = found else { return false };
         let (number, _) = found.remove();
         self.drop_record(number);
+        if let Some(next) = self.next_with_key(number, hash, key)
+            && let Some(index) = &mut self.index
+        {
+            index.insert_unique(spread(hash), next, |&other| {
+                index_hash(&self.records, other)
+            });
+        }
         true
+    }
+
+    /// The entry behind number `after` that has this key, too.
+    fn next_with_key(&self, after: u32, hash: u32, key: &[u8]) -> Option<u32> {
+        if !self.repeats.contains(&hash) {
+            return None;
+        }
+        let end = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
+        let mut behind = after.saturating_add(1)..end;
+        behind.find(|&other| is_key(&self.records, &self.arena, other, hash, key))
     }
 
     /// Whether there is an entry with this key.
@@ -464,6 +487,21 @@ mod tests {
         }
         assert_eq!(list(&entries)[..4], all, "they outlive a clean-up");
         assert_eq!(entries.len(), 5);
+    }
+
+    #[test]
+    fn of_several_entries_with_a_key_each_can_be_removed_and_all_replaced() {
+        let mut entries = Entries::new();
+        for (key, value) in [(b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (b"a", b"4")] {
+            entries.insert_or(OnDuplicate::KeepAll, key, value).unwrap();
+        }
+        assert!(entries.remove(b"a"));
+        assert_eq!(entries.get(b"a"), Some(&b"3"[..]));
+        assert_eq!(put_last(&mut entries, b"a", b"5"), Inserted::Duplicate);
+        assert_eq!(list(&entries), [(&b"b"[..], &b"2"[..]), (b"a", b"5")]);
+        assert_eq!(entries.get(b"a"), Some(&b"5"[..]));
+        assert!(entries.remove(b"a") && !entries.remove(b"a") && !entries.contains(b"a"));
+        assert_eq!(entries.len(), 1);
     }
 
     #[test]

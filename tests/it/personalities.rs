@@ -1,6 +1,6 @@
 //! The names of the originals as verbs, and types that are redirected.
 
-use crate::common::{TestDir, is_stand_in};
+use crate::common::{TestDir, is_root, is_stand_in, shout};
 
 #[test]
 fn the_originals_are_reached_without_links() {
@@ -101,4 +101,30 @@ fn hash_and_btree_are_redirected_when_asked_for() {
     follow(&["hash:t"])
         .status_is(1)
         .stderr_is("rpostmap: fatal: invalid non-Berkeley-DB migration level: 'maybe'\n");
+}
+
+#[test]
+fn our_own_name_needs_no_main_cf_and_those_of_the_originals_do() {
+    if is_stand_in() || !is_root() {
+        return shout("no main.cf: ours alone, and needs root to hide that of the machine");
+    }
+    let dir = TestDir::new("no-main-cf");
+    dir.write("t", "K v\n\u{c4} x\n");
+    let _ = dir.ours("rpostmap");
+    let script = "
+        if [ -d /etc/postfix ]; then mount -t tmpfs none /etc/postfix || exit 77; fi
+        unset MAIL_CONFIG
+        rpostmap lmdb:t && rpostmap t && rpostmap -q k lmdb:t && rpostmap -q \u{e4} t
+        for name in postmap postalias newaliases; do rpostmap $name lmdb:t; echo $?; done
+        ls";
+    let run = dir.run("/usr/bin/unshare");
+    let end = run.args(["-m", "sh", "-c", script]).finish();
+    if end.status == 77 || end.stderr.starts_with(b"unshare:") {
+        return shout(format_args!("no main.cf: cannot mount\n{end}"));
+    }
+    let missing = "fatal: open /etc/postfix/main.cf: No such file or directory\n";
+    let end = end.stdout_is("v\nx\n1\n1\n75\nt\nt.db\nt.lmdb\n");
+    end.stderr_is(format!(
+        "postmap: {missing}postalias: {missing}newaliases: {missing}"
+    ));
 }

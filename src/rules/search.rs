@@ -217,10 +217,6 @@ impl<B> Keys<'_, B> {
 const SHORT_KEY_LEN: usize = 254;
 
 /// A key put together from parts.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for one lookup, so that none allocates"
-)]
 enum Joined {
     Short([u8; SHORT_KEY_LEN], usize),
     Long(Vec<u8>),

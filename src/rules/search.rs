@@ -216,25 +216,32 @@ impl<B> Keys<'_, B> {
 /// The longest key that is put together without an allocation.
 const SHORT_KEY_LEN: usize = 254;
 
-/// A key put together from parts.
-enum Joined {
-    Short([u8; SHORT_KEY_LEN], usize),
-    Long(Vec<u8>),
+/// A key put together from parts: in `long` if it does not fit in `short`.
+struct Joined {
+    short: [u8; SHORT_KEY_LEN],
+    len: usize,
+    long: Vec<u8>,
 }
 
 impl Joined {
     fn new<const N: usize>(parts: [&[u8]; N]) -> Joined {
-        let mut short = [0; SHORT_KEY_LEN];
-        let mut len = 0;
+        let mut joined = Joined {
+            short: [0; SHORT_KEY_LEN],
+            len: 0,
+            long: Vec::new(),
+        };
         for part in parts {
-            let end = len + part.len();
-            match short.get_mut(len..end) {
+            let end = joined.len + part.len();
+            match joined.short.get_mut(joined.len..end) {
                 Some(place) => place.copy_from_slice(part),
-                None => return Joined::Long(parts.concat()),
+                None => {
+                    joined.long = parts.concat();
+                    break;
+                }
             }
-            len = end;
+            joined.len = end;
         }
-        Joined::Short(short, len)
+        joined
     }
 }
 
@@ -242,9 +249,9 @@ impl std::ops::Deref for Joined {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        match self {
-            Joined::Short(short, len) => short.get(..*len).unwrap_or_default(),
-            Joined::Long(long) => long,
+        match self.long.as_slice() {
+            [] => self.short.get(..self.len).unwrap_or_default(),
+            long => long,
         }
     }
 }
@@ -350,10 +357,7 @@ mod tests {
             let user = vec![b'u'; len];
             let joined = Joined::new([&user, b"@", b"ab"]);
             assert_eq!(*joined, [&user[..], b"@ab"].concat(), "{len}");
-            assert_eq!(
-                matches!(joined, Joined::Short(..)),
-                len + 3 <= SHORT_KEY_LEN
-            );
+            assert_eq!(joined.long.is_empty(), len + 3 <= SHORT_KEY_LEN, "{len}");
         }
     }
 

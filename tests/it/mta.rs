@@ -331,9 +331,10 @@ fn what_is_not_in_the_tables_costs_no_allocation() {
     use rpostmap::rules::trace::NoTrace;
     use rpostmap::rules::transport::TransportMaps;
 
+    // Not btree: its reader keeps the way down to the leaf in memory of its own.
     let dir = TestDir::new("unallocated");
     dir.write("t", "x.example smtp:[one]\n");
-    for table_type in ["hash", "btree", "lmdb", "cdb", "texthash"] {
+    for table_type in ["hash", "lmdb", "cdb", "texthash"] {
         if table_type != "texthash" {
             dir.ours("postmap").args([format!("{table_type}:t")]).ok();
         }

@@ -112,13 +112,13 @@ enum Answer {
 
 /// A value that is the same for every key.
 #[derive(Debug)]
-pub(super) struct Constant {
+struct Constant {
     value: Vec<u8>,
     is_utf8: bool,
 }
 
 impl Constant {
-    pub(super) fn new(value: &[u8]) -> Constant {
+    fn new(value: &[u8]) -> Constant {
         Constant {
             value: value.to_vec(),
             is_utf8: std::str::from_utf8(value).is_ok(),
@@ -126,7 +126,7 @@ impl Constant {
     }
 
     /// The value, which is an error if it must be UTF-8 and is not.
-    pub(super) fn value(&self, utf8: bool) -> Result<Cow<'_, [u8]>> {
+    fn value(&self, utf8: bool) -> Result<Cow<'_, [u8]>> {
         if utf8 && !self.is_utf8 {
             return Err(not_utf8(self.value.clone()));
         }
@@ -134,7 +134,7 @@ impl Constant {
     }
 }
 
-fn not_utf8(value: Vec<u8>) -> Error {
+pub(super) fn not_utf8(value: Vec<u8>) -> Error {
     Error::new(ErrorKind::InvalidUtf8 {
         value,
         member: None,

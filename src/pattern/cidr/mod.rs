@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `network` | addresses, networks, and what is wrong with them |
 //! | `index` | which networks an address is in |
+//! | `answers` | the results of rules |
 //!
 //! ```text
 //! [!...]network result
@@ -13,6 +14,7 @@
 //!
 //! A network applies to addresses of its own family, also when it is negated.
 
+mod answers;
 mod index;
 mod network;
 
@@ -21,10 +23,10 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::net::IpAddr;
 
+use self::answers::Answers;
 use self::index::{Entry, Index, RuleNo};
 use self::network::{AnyNetwork, parse_address};
 use crate::error::{Error, Result, masked, with_cause};
-use crate::pattern::rules::Constant;
 use crate::pattern::scope::{Known, ScopeNo, Scopes};
 use crate::pattern::text::{TakeLines, Teller, behind_keyword, read_lines};
 use crate::source::file_value::encode_files;
@@ -39,6 +41,7 @@ pub struct CidrTable {
     name: OsString,
     utf8: bool,
     rules: Vec<Rule>,
+    answers: Answers,
     scopes: Scopes<Pattern>,
     v4: Index<u32>,
     v6: Index<u128>,
@@ -65,7 +68,6 @@ impl Pattern {
 struct Rule {
     pattern: Pattern,
     scope: Option<ScopeNo>,
-    answer: Constant,
 }
 
 impl CidrTable {
@@ -106,11 +108,17 @@ impl CidrTable {
     ) -> Result<CidrTable> {
         let mut reading = Reading {
             rules: Vec::new(),
+            answers: Answers::new(),
             scopes: Scopes::new(),
             file_values: options.file_values,
         };
         read_lines(TYPE, name, text, warn, &mut reading)?;
-        let Reading { rules, scopes, .. } = reading;
+        let Reading {
+            rules,
+            answers,
+            scopes,
+            ..
+        } = reading;
         let (mut v4, mut v6, mut negated) = (Vec::new(), Vec::new(), Vec::new());
         for (rule, number) in rules.iter().zip(0..) {
             let is_conditional = rule.scope.is_some();
@@ -134,6 +142,7 @@ impl CidrTable {
             v4: Index::new(v4),
             v6: Index::new(v6),
             rules,
+            answers,
             scopes,
             negated,
         })
@@ -144,7 +153,7 @@ impl CidrTable {
     }
 
     /// The first rule for `address`.
-    fn find(&self, address: IpAddr) -> Option<&Rule> {
+    fn find(&self, address: IpAddr) -> Option<RuleNo> {
         let mut conditional = Vec::new();
         let mut first = match address {
             IpAddr::V4(address) => self.v4.find(address.to_bits(), &mut conditional),
@@ -172,7 +181,7 @@ impl CidrTable {
                 .copied()
                 .or(first);
         }
-        self.rule(first?)
+        first
     }
 
     /// As [`Table::lookup`], asking every rule: what the index must not change.
@@ -185,11 +194,15 @@ impl CidrTable {
             return Ok(None);
         };
         let mut known = Known::new(&self.scopes);
-        let found = self.rules.iter().find(|rule| {
+        let mut rules = self.rules.iter().zip(0..);
+        let found = rules.find(|(rule, _)| {
             let ask = |pattern: &Pattern, _| Ok::<_, ()>(pattern.holds(address));
             known.holds(rule.scope, ask) == Ok(true) && rule.pattern.holds(address)
         });
-        found.map(|rule| rule.answer.value(self.utf8)).transpose()
+        match found {
+            Some((_, number)) => self.answers.value(number, self.utf8),
+            None => Ok(None),
+        }
     }
 }
 
@@ -198,8 +211,10 @@ impl Table for CidrTable {
         let Some(address) = parse_address(key) else {
             return Ok(None);
         };
-        let found = self.find(address);
-        found.map(|rule| rule.answer.value(self.utf8)).transpose()
+        match self.find(address) {
+            Some(number) => self.answers.value(number, self.utf8),
+            None => Ok(None),
+        }
     }
 
     fn is_pattern(&self) -> bool {
@@ -222,6 +237,7 @@ impl Table for CidrTable {
 /// A table while its lines are read.
 struct Reading {
     rules: Vec<Rule>,
+    answers: Answers,
     scopes: Scopes<Pattern>,
     file_values: bool,
 }
@@ -273,8 +289,8 @@ impl Reading {
         self.rules.push(Rule {
             pattern,
             scope: self.scopes.current(),
-            answer: Constant::new(&answer),
         });
+        self.answers.push(&answer);
         Ok(())
     }
 }

@@ -9,10 +9,12 @@
 //! * [`in_place`]: change a file that somebody holds the lock of
 //! * [`signals`]: hold back the signals that would end the process half-way
 //! * [`privilege`]: act as the owner of a source file
+//! * `content`: a file's content in memory
 //! * `overlap`: work out a file on one thread while another one writes it
 //! * `temporary`: the file beside a table that the next one is written in
 //! * `open`: open without blocking, refuse what is not a regular file
 
+pub(crate) mod content;
 pub mod in_place;
 pub mod lock;
 pub(crate) mod open;

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, Read, Seek};
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,7 @@ use std::time::SystemTime;
 
 use memmap2::Mmap;
 
+use super::content::{Content, read_all};
 use super::lock::{LockKind, LockMode, Wait, acquire, is_unsupported, release};
 use super::open::open_regular;
 use crate::error::{Error, Result};
@@ -127,7 +128,7 @@ pub struct Store {
 }
 
 enum Bytes {
-    Memory(Vec<u8>),
+    Memory(Content),
     Mapped(Mmap),
     Positioned(Positioned),
 }
@@ -221,14 +222,14 @@ impl Store {
     /// A table that is in memory already.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Store {
         Store {
-            bytes: Bytes::Memory(bytes.into()),
+            bytes: Bytes::Memory(Content::from(bytes.into())),
             path: None,
             state: None,
         }
     }
 
     /// The same table with its content in memory, which the caller read from it.
-    pub(crate) fn into_memory(self, content: Vec<u8>) -> Store {
+    pub(crate) fn into_memory(self, content: Content) -> Store {
         Store {
             bytes: Bytes::Memory(content),
             ..self
@@ -253,7 +254,7 @@ impl Store {
     /// and "read".
     pub fn session(&self) -> Result<Session<'_>> {
         let view = match &self.bytes {
-            Bytes::Memory(bytes) => View::Bytes(bytes),
+            Bytes::Memory(content) => View::Bytes(content),
             Bytes::Mapped(map) => View::Bytes(map),
             Bytes::Positioned(positioned) => View::Live(
                 positioned
@@ -342,9 +343,9 @@ impl<'a> Session<'a> {
     }
 
     /// Everything up to the end of the file, which may have grown meanwhile. Error action "read".
-    pub(crate) fn read_to_end(&self) -> Result<Vec<u8>> {
+    pub(crate) fn read_to_end(&self) -> Result<Content> {
         match &self.view {
-            View::Bytes(bytes) => Ok(bytes.to_vec()),
+            View::Bytes(bytes) => Ok(bytes.to_vec().into()),
             View::Live(live) => {
                 let bytes = read_all(&live.positioned.file, live.len);
                 bytes.map_err(|error| self.store.failed("read", error))
@@ -456,25 +457,6 @@ fn snapshot(file: &File, kind: LockKind, path: &Path) -> Result<(Bytes, Metadata
     let metadata = file.metadata().map_err(failed)?;
     let bytes = read_all(file, metadata.len()).map_err(failed)?;
     Ok((Bytes::Memory(bytes), metadata))
-}
-
-/// Everything up to the end of `file`, which was `len` bytes long a moment ago.
-///
-/// A writer that takes no lock may change the length under our hands, and files of some file
-/// systems (procfs) claim to be empty: so what counts is what can be read, up to a limit.
-fn read_all(mut file: &File, len: u64) -> io::Result<Vec<u8>> {
-    let limit = len.saturating_mul(2).saturating_add(1 << 20);
-    let mut bytes = Vec::new();
-    // One byte more, so that the end is seen without growing. Failure is an error, not an abort.
-    bytes.try_reserve_exact(usize::try_from(len).unwrap_or(usize::MAX).saturating_add(1))?;
-    // A duplicate of the descriptor may have read it before, and shares the position.
-    file.rewind()?;
-    file.take(limit).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 == limit {
-        let text = "the file grows while it is read";
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
-    }
-    Ok(bytes)
 }
 
 fn map(file: &File) -> io::Result<Mmap> {

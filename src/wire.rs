@@ -8,6 +8,8 @@
     clippy::cast_possible_truncation
 )]
 
+use std::cmp::Ordering;
+
 /// The order of the bytes of a multi-byte integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ByteOrder {
@@ -15,6 +17,23 @@ pub enum ByteOrder {
     Little,
     /// Most significant byte first, as SPARC and s390x write.
     Big,
+}
+
+/// `a.cmp(b)`, eight bytes at a time. Quicker than a call where most pairs differ early, as the keys
+/// that a search passes do.
+#[inline]
+pub(crate) fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    for (x, y) in a_words.iter().zip(b_words) {
+        if x != y {
+            return u64::from_be_bytes(*x).cmp(&u64::from_be_bytes(*y));
+        }
+    }
+    if a_words.len() == b_words.len() {
+        return a_rest.cmp(b_rest);
+    }
+    let start = 8 * a_words.len().min(b_words.len());
+    a.get(start..).cmp(&b.get(start..))
 }
 
 impl ByteOrder {
@@ -137,5 +156,25 @@ mod tests {
             );
         }
         assert_eq!(page, [0; 4]);
+    }
+
+    #[test]
+    fn comparing_by_words_is_comparing() {
+        let strings: Vec<Vec<u8>> = (0..27)
+            .flat_map(|len| {
+                let base: Vec<u8> = (0..len).collect();
+                let changed = (0..base.len()).map(|at| {
+                    let mut other = (0..len).collect::<Vec<u8>>();
+                    other[at] ^= 0x81;
+                    other
+                });
+                changed.chain([base.clone()]).collect::<Vec<_>>()
+            })
+            .collect();
+        for a in &strings {
+            for b in &strings {
+                assert_eq!(compare(a, b), a.cmp(b), "{a:?} {b:?}");
+            }
+        }
     }
 }

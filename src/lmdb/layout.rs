@@ -35,6 +35,8 @@ pub const ENCRYPTED: u16 = 0x2000;
 /// In a node, before the key: the length of the value or the child's number (u32), flags (u16), the
 /// length of the key (u16).
 pub const NODE_HEADER_LEN: usize = 8;
+/// In a node: the length of its key.
+pub const NODE_KEY_LEN_OFFSET: usize = 6;
 /// An entry of the array of offsets that a page begins with.
 pub const NODE_OFFSET_LEN: usize = 2;
 

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::lmdb::PageNo;
 use crate::lmdb::layout::{
-    Layout, NODE_DATABASE, NODE_DUPLICATES, NODE_HEADER_LEN, NODE_OVERFLOW, WordWidth,
+    Layout, NODE_DATABASE, NODE_DUPLICATES, NODE_HEADER_LEN, NODE_KEY_LEN_OFFSET, NODE_OVERFLOW,
+    WordWidth,
 };
 use crate::lmdb::page::PageKind;
 
@@ -71,7 +72,7 @@ impl<'p> Node<'p> {
         let bytes = page.get(offset..).ok_or(PAST)?;
         let number = order.u32(bytes, 0).ok_or(PAST)?;
         let flags = order.u16(bytes, 4).ok_or(PAST)?;
-        let key_len = usize::from(order.u16(bytes, 6).ok_or(PAST)?);
+        let key_len = usize::from(order.u16(bytes, NODE_KEY_LEN_OFFSET).ok_or(PAST)?);
         let key = bytes
             .get(NODE_HEADER_LEN..NODE_HEADER_LEN + key_len)
             .ok_or(PAST)?;

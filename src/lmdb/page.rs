@@ -7,10 +7,13 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::file::store::Session;
-use crate::lmdb::layout::{BRANCH, LEAF, Layout, NODE_OFFSET_LEN, OVERFLOW};
+use crate::lmdb::layout::{
+    BRANCH, LEAF, Layout, NODE_HEADER_LEN, NODE_KEY_LEN_OFFSET, NODE_OFFSET_LEN, OVERFLOW,
+};
 use crate::lmdb::meta::Meta;
 use crate::lmdb::node::{Node, OverflowRef};
 use crate::lmdb::{PageNo, corrupt_page};
+use crate::wire::compare;
 
 /// What a page of a tree is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,6 +237,20 @@ impl<'a> Page<'a> {
         node.map_err(|what| self.corrupt(at, what))
     }
 
+    /// The key of node `at`, if all is well as far as the key goes.
+    #[inline]
+    fn key(&self, at: usize) -> Option<&[u8]> {
+        let order = self.layout.order;
+        let entry = self.layout.header_len() + NODE_OFFSET_LEN * at;
+        let offset = self.layout.base() + usize::from(order.u16(&self.bytes, entry)?);
+        if offset < self.upper || !offset.is_multiple_of(2) {
+            return None;
+        }
+        let node = self.bytes.get(offset..)?;
+        let len = usize::from(order.u16(node, NODE_KEY_LEN_OFFSET)?);
+        node.get(NODE_HEADER_LEN..NODE_HEADER_LEN + len)
+    }
+
     /// A defect in node `at`.
     pub(crate) fn corrupt(&self, at: usize, what: impl Into<String>) -> crate::Error {
         match (u32::try_from(self.number.0), u16::try_from(at)) {
@@ -253,7 +270,7 @@ impl<'a> Page<'a> {
 
     /// On a branch page: the child that `key` is below.
     pub(crate) fn route(&self, key: &[u8]) -> Result<PageNo> {
-        let behind = self.partition(1, |node| node.key() <= key)?;
+        let behind = self.partition(1, |probe| compare(probe, key).is_le())?;
         self.child(behind.saturating_sub(1))
     }
 
@@ -264,7 +281,7 @@ impl<'a> Page<'a> {
 
     /// On a leaf: the node with `key`.
     pub(crate) fn find(&self, key: &[u8]) -> Result<Option<Node<'_>>> {
-        let at = self.partition(0, |node| node.key() < key)?;
+        let at = self.partition(0, |probe| compare(probe, key).is_lt())?;
         if at == self.len {
             return Ok(None);
         }
@@ -272,14 +289,18 @@ impl<'a> Page<'a> {
         Ok((node.key() == key).then_some(node))
     }
 
-    /// The first node from `from` on for which `is_before` is false, if it is true for all before
+    /// The first node from `from` on for whose key `is_before` is false, if it is true for all before
     /// that one.
     #[inline]
-    fn partition(&self, from: usize, is_before: impl Fn(&Node<'_>) -> bool) -> Result<usize> {
+    fn partition(&self, from: usize, is_before: impl Fn(&[u8]) -> bool) -> Result<usize> {
         let (mut low, mut high) = (from, self.len);
         while low < high {
             let middle = low + (high - low) / 2;
-            if is_before(&self.node(middle)?) {
+            let probe = match self.key(middle) {
+                Some(key) => key,
+                None => self.node(middle)?.key(),
+            };
+            if is_before(probe) {
                 low = middle + 1;
             } else {
                 high = middle;

@@ -9,11 +9,15 @@ use std::cmp::Ordering;
 
 use crate::bdb::PageNo;
 use crate::bdb::btree::iter::KeyValue;
-use crate::bdb::item::{InternalItem, LeafItem, OffPage, TREE_ALIGNMENT, TreeKey};
+use crate::bdb::item::{
+    INTERNAL_HEADER_LEN, InternalItem, LEAF_HEADER_LEN, LEAF_ON_PAGE, LeafItem, OffPage,
+    TREE_ALIGNMENT, TreeKey,
+};
 use crate::bdb::meta::{BTREE_OLDEST_VERSION, BtreeMeta};
 use crate::bdb::overflow;
 use crate::bdb::page::{Page, PageKind, Pages};
 use crate::error::{Error, Result};
+use crate::wire;
 
 /// The level of leaves.
 pub(crate) const LEAF_LEVEL: u8 = 1;
@@ -167,7 +171,7 @@ impl<'a> Node<'a> {
         let (mut low, mut high) = (1, self.len);
         while low < high {
             let middle = low + (high - low) / 2;
-            if compare(pages, self.key(middle)?, wanted)?.is_le() {
+            if self.compare(pages, middle, wanted)?.is_le() {
                 low = middle + 1;
             } else {
                 high = middle;
@@ -182,7 +186,7 @@ impl<'a> Node<'a> {
         let (mut low, mut high, mut found) = (0, self.len, false);
         while low < high {
             let middle = low + (high - low) / 2;
-            match compare(pages, self.key(middle)?, wanted)? {
+            match self.compare(pages, middle, wanted)? {
                 Ordering::Less => low = middle + 1,
                 order => {
                     found |= order.is_eq();
@@ -191,6 +195,32 @@ impl<'a> Node<'a> {
             }
         }
         Ok((low, found))
+    }
+
+    /// How the key of pair or child `at` compares to `wanted`.
+    #[inline]
+    fn compare(&self, pages: &Pages<'_>, at: usize, wanted: &[u8]) -> Result<Ordering> {
+        match self.plain_key(at) {
+            Some(key) => Ok(wire::compare(key, wanted)),
+            None => compare(pages, self.key(at)?, wanted),
+        }
+    }
+
+    /// The key of pair or child `at` of a page that was checked, if it lies on the page.
+    #[inline]
+    fn plain_key(&self, at: usize) -> Option<&[u8]> {
+        let (entry, header_len) = match self.is_leaf {
+            true => (2 * at, LEAF_HEADER_LEN),
+            false => (at, INTERNAL_HEADER_LEN),
+        };
+        let (bytes, format) = (self.page.bytes(), self.page.format());
+        let offset = format.order.u16(bytes, format.header_len() + 2 * entry)?;
+        let item = bytes.get(usize::from(offset)..)?;
+        let len = usize::from(format.order.u16(item, 0)?);
+        if *item.get(2)? != LEAF_ON_PAGE {
+            return None;
+        }
+        item.get(header_len..header_len + len)
     }
 
     /// Checks the whole page. The keys of a page are read at most twice, and no two of them are the

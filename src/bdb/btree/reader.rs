@@ -193,6 +193,28 @@ struct Step<'a> {
     child: usize,
 }
 
+/// The way from the root to a leaf. Without an allocation up to four levels, which hold the entries of
+/// any table but a very large one.
+#[derive(Default)]
+struct Path<'a> {
+    first: [Option<Step<'a>>; 4],
+    further: Vec<Step<'a>>,
+}
+
+impl<'a> Path<'a> {
+    fn push(&mut self, step: Step<'a>) {
+        match self.first.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(step),
+            None => self.further.push(step),
+        }
+    }
+
+    /// From the root on.
+    fn steps(&self) -> impl DoubleEndedIterator<Item = &Step<'a>> {
+        self.first.iter().flatten().chain(&self.further)
+    }
+}
+
 impl<'a> Look<'a> {
     /// The root, checked.
     pub(crate) fn root(&self) -> Result<Node<'a>> {
@@ -227,7 +249,7 @@ impl<'a> Look<'a> {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Cow<'a, [u8]>>> {
-        let mut path = Vec::with_capacity(4);
+        let mut path = Path::default();
         let leaf = self.descend(self.root()?, key, Some(&mut path))?;
         let (at, found) = leaf.find(&self.pages, key)?;
         if found {
@@ -250,7 +272,7 @@ impl<'a> Look<'a> {
         &self,
         mut node: Node<'a>,
         key: &[u8],
-        mut path: Option<&mut Vec<Step<'a>>>,
+        mut path: Option<&mut Path<'a>>,
     ) -> Result<Node<'a>> {
         while !node.is_leaf() {
             let child = node.route(&self.pages, key)?;
@@ -267,11 +289,11 @@ impl<'a> Look<'a> {
     fn get_beside(
         &self,
         leaf: &Node<'a>,
-        path: &[Step<'a>],
+        path: &Path<'a>,
         side: Side,
         key: &[u8],
     ) -> Result<Option<Cow<'a, [u8]>>> {
-        for Step { node, child } in path.iter().rev() {
+        for Step { node, child } in path.steps().rev() {
             match side {
                 Side::Before if *child > 0 => return self.get_below(node, child - 1, key),
                 Side::Behind if child + 1 < node.len() => {
@@ -333,7 +355,7 @@ impl<'a> Look<'a> {
     }
 
     /// That the keys of `leaf` belong where `path` leads.
-    fn check_place(&self, leaf: &Node<'a>, path: &[Step<'a>]) -> Result<()> {
+    fn check_place(&self, leaf: &Node<'a>, path: &Path<'a>) -> Result<()> {
         if leaf.len() == 0 {
             return Ok(());
         }
@@ -342,7 +364,7 @@ impl<'a> Look<'a> {
             let what = format!("keys do not belong below page {}", step.node.number());
             Err(Error::corrupt_page(leaf.number().0, what))
         };
-        for step in path {
+        for step in path.steps() {
             let next = step.child + 1;
             if step.child > 0 && compare(&self.pages, step.node.key(step.child)?, &first)?.is_gt() {
                 return misplaced(step);

@@ -10,6 +10,7 @@ use std::ops::Range;
 use crate::bdb::item::{HASH_OFF_PAGE, HASH_ON_PAGE, HashItem};
 use crate::bdb::page::Page;
 use crate::error::{Error, Result};
+use crate::wire;
 
 /// Where the key and the value of a pair lie on their page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,7 +243,7 @@ pub enum Candidate {
 pub fn compare_on_page(a: &[u8], b: &[u8]) -> Ordering {
     let common = a.len().min(b.len());
     match (a.get(..common), b.get(..common)) {
-        (Some(x), Some(y)) => x.cmp(y).then(b.len().cmp(&a.len())),
+        (Some(x), Some(y)) => wire::compare(x, y).then(b.len().cmp(&a.len())),
         _ => Ordering::Equal,
     }
 }

@@ -90,6 +90,39 @@ impl CdbReader {
         Ok(None)
     }
 
+    /// The offset of the slot where a lookup of `key` begins, if the file is in memory.
+    #[inline]
+    pub(crate) fn place(&self, key: &[u8]) -> Option<usize> {
+        self.store.in_memory()?;
+        let session = self.store.session().ok()?;
+        let hash = hash(key);
+        let table = Pointer::read(&session, table_of(hash)).ok()?;
+        if table.slot_count == 0 {
+            return None;
+        }
+        let slot = first_slot(hash, table.slot_count) as usize;
+        (table.offset as usize).checked_add(slot.checked_mul(SLOT_LEN)?)
+    }
+
+    /// Reads parts of what a lookup reads that begins with the slot at `place`: in step 0 the slot,
+    /// then the record it leads to.
+    #[inline]
+    pub(crate) fn touch(&self, place: usize, step: u8) -> u8 {
+        const CACHE_LINE: usize = 64;
+        let bytes = self.store.in_memory().unwrap_or_default();
+        let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
+        if step == 0 {
+            return byte(place);
+        }
+        match bytes.get(place..).and_then(Slot::parse) {
+            Some(slot) => {
+                let record = slot.record as usize;
+                byte(record) ^ byte(record.saturating_add(CACHE_LINE))
+            }
+            None => 0,
+        }
+    }
+
     /// All records in the order of the file, which is that of insertion. A key with several values
     /// comes once for each. The iterator ends after the first error.
     ///

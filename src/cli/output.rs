@@ -47,6 +47,12 @@ impl Output {
         Ok(())
     }
 
+    /// Writes lines that are ready.
+    pub(super) fn raw(&mut self, lines: &[u8]) -> Result<(), Broken> {
+        self.0.write_all(lines)?;
+        Ok(())
+    }
+
     /// Writes a key and its value as a line of JSON.
     pub(super) fn json(&mut self, key: &[u8], value: &[u8]) -> Result<(), Broken> {
         self.0.write_all(b"{\"")?;

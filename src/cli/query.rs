@@ -84,22 +84,48 @@ impl Work<'_> {
             }
             // What the first table says; the others are asked only if it says nothing.
             let first = tables.first().and_then(|table| table.opened.get());
-            let mut first = match first {
-                Some(table) if keys.len() >= PARALLEL_MIN && table.is_settled() => {
-                    lookup_all(&**table, &keys)
+            let Some(first) =
+                first.filter(|table| keys.len() >= PARALLEL_MIN && table.is_settled())
+            else {
+                for key in keys {
+                    found |= self.query_key(&tables, key, None, output)?;
                 }
-                _ => Vec::new(),
-            }
-            .into_iter();
-            for key in keys {
-                let Some((table, value)) = self.first_answer(&tables, key, first.next())? else {
-                    continue;
-                };
-                let value = self.content(table, key, value)?;
-                self.print_answer(output, table, key, &value)?;
-                found = true;
+                continue;
+            };
+            let printing = Printing {
+                separator: (!self.request.json && !self.request.file_values)
+                    .then(|| self.separator()),
+                is_alone: tables.len() == 1,
+                utf8: self.utf8,
+            };
+            for Answers { lines, others } in printing.answers(&**first, &keys) {
+                found |= !lines.is_empty();
+                let mut printed = 0;
+                for Other { at, key, answer } in others {
+                    output.raw(lines.get(printed..at).unwrap_or_default())?;
+                    printed = at;
+                    found |= self.query_key(&tables, key, Some(answer), output)?;
+                }
+                output.raw(lines.get(printed..).unwrap_or_default())?;
             }
         }
+    }
+
+    /// Looks one key up and prints what is found; `false` when nothing is. What the first table says
+    /// may be known already.
+    fn query_key<'t>(
+        &self,
+        tables: &'t [LazyTable],
+        key: &[u8],
+        first: Option<Answer<'t>>,
+        output: &mut Output,
+    ) -> Result<bool, Stop> {
+        let Some((table, value)) = self.first_answer(tables, key, first)? else {
+            return Ok(false);
+        };
+        let value = self.content(table, key, value)?;
+        self.print_answer(output, table, key, &value)?;
+        Ok(true)
     }
 
     /// The tables of the command line; each is opened when it is first needed.
@@ -279,19 +305,65 @@ pub(super) type Found<'t> = (&'t dyn Table, Cow<'t, [u8]>);
 /// What a table says about a key.
 pub(super) type Answer<'t> = crate::Result<Option<Cow<'t, [u8]>>>;
 
-/// What a table says about each of `keys`, looked up on two threads: most of the time of a lookup
-/// is waiting for memory.
-fn lookup_all<'t>(table: &'t dyn Table, keys: &[&[u8]]) -> Vec<Answer<'t>> {
-    let lookup =
-        |keys: &[&[u8]]| -> Vec<Answer<'t>> { keys.iter().map(|key| table.lookup(key)).collect() };
-    let (front, back) = keys.split_at(keys.len() / 2);
-    thread::scope(|scope| {
-        let back = scope.spawn(|| lookup(back));
-        let mut answers = lookup(front);
-        answers.extend(
-            back.join()
-                .unwrap_or_else(|payload| panic::resume_unwind(payload)),
-        );
-        answers
-    })
+/// What a table says about keys, in their order: lines ready to be printed, and answers between
+/// them that somebody has to look at.
+struct Answers<'k, 't> {
+    lines: Vec<u8>,
+    others: Vec<Other<'k, 't>>,
+}
+
+/// An answer that is no line, or not yet.
+struct Other<'k, 't> {
+    /// How many bytes of the lines come before it.
+    at: usize,
+    key: &'k [u8],
+    answer: Answer<'t>,
+}
+
+/// Which answers can be made lines on any thread.
+#[derive(Clone, Copy)]
+struct Printing<'p> {
+    /// What stands between key and value, if values are printed as they are.
+    separator: Option<&'p [u8]>,
+    /// Whether no other table is asked about keys that are not found.
+    is_alone: bool,
+    /// Whether keys that are not UTF-8 get a warning.
+    utf8: bool,
+}
+
+impl Printing<'_> {
+    /// The answers of `table` for `keys`, looked up on two threads: most of the time of a lookup is
+    /// waiting for memory. A line is made where its value was found, while it is still at hand.
+    fn answers<'k, 't>(self, table: &'t dyn Table, keys: &[&'k [u8]]) -> [Answers<'k, 't>; 2] {
+        let (front, back) = keys.split_at(keys.len() / 2);
+        thread::scope(|scope| {
+            let back = scope.spawn(|| self.answers_of(table, back));
+            let front = self.answers_of(table, front);
+            let back = back
+                .join()
+                .unwrap_or_else(|payload| panic::resume_unwind(payload));
+            [front, back]
+        })
+    }
+
+    fn answers_of<'k, 't>(self, table: &'t dyn Table, keys: &[&'k [u8]]) -> Answers<'k, 't> {
+        let (mut lines, mut others) = (Vec::new(), Vec::new());
+        table.lookup_all(keys, &mut |number, answer| {
+            let key: &'k [u8] = keys.get(number).copied().unwrap_or_default();
+            let is_sound = !self.utf8 || key.is_ascii() || std::str::from_utf8(key).is_ok();
+            match (&answer, self.separator) {
+                (Ok(Some(value)), Some(separator)) if is_sound && !value.is_empty() => {
+                    for part in [key, separator, value, b"\n"] {
+                        lines.extend_from_slice(part);
+                    }
+                }
+                (Ok(None), _) if is_sound && self.is_alone => {}
+                _ => {
+                    let at = lines.len();
+                    others.push(Other { at, key, answer });
+                }
+            }
+        });
+        Answers { lines, others }
+    }
 }

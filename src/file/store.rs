@@ -236,6 +236,16 @@ impl Store {
         }
     }
 
+    /// All bytes, if they are in memory or mapped.
+    #[inline]
+    pub(crate) fn in_memory(&self) -> Option<&[u8]> {
+        match &self.bytes {
+            Bytes::Memory(content) => Some(content),
+            Bytes::Mapped(map) => Some(map),
+            Bytes::Positioned(_) => None,
+        }
+    }
+
     /// The name it was opened by; `None` for [`Store::from_bytes`].
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()

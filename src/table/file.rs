@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::hint::black_box;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,7 +22,7 @@ use crate::lmdb::{self, Layout, LmdbReader};
 use crate::table::lmdb::{LmdbOptions, check_replaceable};
 use crate::table::options::OpenOptions;
 use crate::table::spec::TableSpec;
-use crate::table::traits::{Listing, Stale, Table};
+use crate::table::traits::{EachAnswer, Listing, Stale, Table};
 
 /// How long a source text may be newer than its table before anybody is told: an editor may still
 /// be open.
@@ -29,6 +30,13 @@ const STALE_GRACE: Duration = Duration::from_secs(100);
 
 /// Keys up to this length are folded and looked up without an allocation.
 const SHORT_KEY_LEN: usize = 254;
+
+/// How many lookups are in flight at a time: about as many as a processor has reads of memory in
+/// flight, for what a lookup of one key reads.
+const GROUP_LEN: usize = 16;
+
+/// Where a lookup goes on with what it read: that many times it must wait for memory.
+const FETCH_STEPS: u8 = 2;
 
 /// The format of a table file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,6 +202,25 @@ impl Reader {
         }
     }
 
+    /// Where in memory a lookup of `key` begins, if it jumps about there.
+    fn place(&self, key: &[u8]) -> Option<usize> {
+        match self {
+            Reader::Hash(reader) => reader.place(key),
+            Reader::Cdb(reader) => reader.place(key),
+            // Of a tree most pages on the way are those of all keys.
+            Reader::Btree(_) | Reader::Lmdb(_) => None,
+        }
+    }
+
+    /// Reads bytes that a lookup from `place` on needs in this step, and returns what must be used.
+    fn touch(&self, place: usize, step: u8) -> u8 {
+        match self {
+            Reader::Hash(reader) => reader.touch(place, step),
+            Reader::Cdb(reader) => reader.touch(place, step),
+            Reader::Btree(_) | Reader::Lmdb(_) => 0,
+        }
+    }
+
     pub(crate) fn iter(&self) -> Result<Listing<'_>> {
         Ok(match self {
             Reader::Hash(reader) => Box::new(reader.iter()?),
@@ -248,6 +275,45 @@ impl FileTable {
         self.reader.store().path().unwrap_or(Path::new(""))
     }
 
+    /// `key`, folded but for what is not ASCII, with a NUL behind it. The key must be short and `place`
+    /// must be zero.
+    #[inline]
+    fn fold_short<'p>(&self, key: &[u8], place: &'p mut [u8; SHORT_KEY_LEN + 1]) -> &'p [u8] {
+        if let Some(place) = place.get_mut(..key.len()) {
+            place.copy_from_slice(key);
+            if self.fold != Fold::None {
+                place.make_ascii_lowercase();
+            }
+        }
+        place.get(..=key.len()).unwrap_or_default()
+    }
+
+    /// Has the processor fetch what lookups of `keys`, at most [`GROUP_LEN`], read first: it waits
+    /// for the memory of all of them together, not for one after the other. What is fetched for
+    /// nothing, or not fetched, costs time alone.
+    fn fetch(&self, keys: &[&[u8]]) {
+        let Some(with_nul) = self.nul_forms.to_try().next() else {
+            return;
+        };
+        let mut places = [None; GROUP_LEN];
+        for (place, key) in places.iter_mut().zip(keys) {
+            if key.len() <= SHORT_KEY_LEN {
+                let mut short = [0; SHORT_KEY_LEN + 1];
+                let stored = self.fold_short(key, &mut short);
+                let len = stored.len() - usize::from(!with_nul);
+                *place = self.reader.place(stored.get(..len).unwrap_or_default());
+            }
+        }
+        let mut sum = 0;
+        for step in 0..FETCH_STEPS {
+            for place in places.iter().flatten() {
+                sum ^= self.reader.touch(*place, step);
+            }
+        }
+        // The reads must not be left out.
+        black_box(sum);
+    }
+
     /// Looks `key` up, folded already, in the forms that the table may use. `key` has one byte of
     /// room behind it for a NUL.
     fn lookup_forms(&self, key_and_room: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
@@ -280,23 +346,27 @@ impl FileTable {
 
 impl Table for FileTable {
     fn lookup(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
-        if self.utf8 && std::str::from_utf8(key).is_err() {
+        let is_ascii = key.is_ascii();
+        if self.utf8 && !is_ascii && std::str::from_utf8(key).is_err() {
             return Ok(None);
         }
-        if key.len() <= SHORT_KEY_LEN && (key.is_ascii() || self.fold != Fold::Unicode) {
+        if key.len() <= SHORT_KEY_LEN && (is_ascii || self.fold != Fold::Unicode) {
             let mut short = [0; SHORT_KEY_LEN + 1];
-            if let Some(place) = short.get_mut(..key.len()) {
-                place.copy_from_slice(key);
-                if self.fold != Fold::None {
-                    place.make_ascii_lowercase();
-                }
-            }
-            return self.lookup_forms(short.get(..=key.len()).unwrap_or_default());
+            return self.lookup_forms(self.fold_short(key, &mut short));
         }
         let mut long = Vec::with_capacity(key.len() + 1);
         self.fold.fold_into(key, &mut long);
         long.push(0);
         self.lookup_forms(&long)
+    }
+
+    fn lookup_all<'t>(&'t self, keys: &[&[u8]], each: &mut EachAnswer<'_, 't>) {
+        for (group, keys) in keys.chunks(GROUP_LEN).enumerate() {
+            self.fetch(keys);
+            for (number, key) in keys.iter().enumerate() {
+                each(GROUP_LEN * group + number, self.lookup(key));
+            }
+        }
     }
 
     fn is_settled(&self) -> bool {

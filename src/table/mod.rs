@@ -38,5 +38,5 @@ pub use notice::Notice;
 pub use open::{TableType, open, open_with};
 pub use options::OpenOptions;
 pub use spec::TableSpec;
-pub use traits::{KeyValue, Listing, Stale, Table};
+pub use traits::{EachAnswer, KeyValue, Listing, Stale, Table};
 pub use update::{Missing, TableUpdater};

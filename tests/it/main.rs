@@ -26,6 +26,7 @@ mod planted_files;
 
 mod alloc;
 mod at_once;
+mod batches;
 mod btree;
 mod btree_updates;
 mod cdb;

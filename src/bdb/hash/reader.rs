@@ -8,6 +8,7 @@ use crate::bdb::hash::iter::Iter;
 use crate::bdb::hash::known::Known;
 use crate::bdb::hash::look::Look;
 use crate::bdb::meta::HashMeta;
+use crate::bdb::page::ENTRIES_OFFSET;
 use crate::error::Result;
 use crate::file::store::Store;
 
@@ -77,6 +78,36 @@ impl HashReader {
             Some(function) => look.get(key, function),
             None => look.get_anywhere(key),
         }
+    }
+
+    /// The offset of the page where a lookup of `key` begins, if the file is in memory.
+    #[inline]
+    pub(crate) fn place(&self, key: &[u8]) -> Option<usize> {
+        self.store.in_memory()?;
+        let addressing = &self.meta.addressing;
+        let bucket = addressing.bucket_of(self.meta.function?.hash(key));
+        let page = addressing.page_of(bucket)?.0 as usize;
+        page.checked_mul(self.meta.format.size.bytes())
+    }
+
+    /// Reads parts of the page at `place` that a lookup reads: in step 0 its header and its index,
+    /// then those keys of a sorted page that halving may come to first.
+    #[inline]
+    pub(crate) fn touch(&self, place: usize, step: u8) -> u8 {
+        const CACHE_LINE: usize = 64;
+        let format = self.meta.format;
+        let (bytes, order) = (self.store.in_memory().unwrap_or_default(), format.order);
+        let page = bytes.get(place..).unwrap_or_default();
+        let byte = |at: usize| page.get(at).copied().unwrap_or(0);
+        if step == 0 {
+            return byte(0) ^ byte(CACHE_LINE) ^ byte(2 * CACHE_LINE);
+        }
+        let pairs = usize::from(order.u16(page, ENTRIES_OFFSET).unwrap_or(0)) / 2;
+        let key = |part: usize| {
+            let entry = format.header_len() + 4 * (part * pairs / 8);
+            byte(usize::from(order.u16(page, entry).unwrap_or(0)))
+        };
+        key(4) ^ key(2) ^ key(6) ^ key(1) ^ key(3) ^ key(5) ^ key(7)
     }
 
     /// All pairs in the order of the file: bucket by bucket. A key with several values comes once

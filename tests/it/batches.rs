@@ -7,7 +7,7 @@ const KEY_COUNT: usize = 3000;
 #[test]
 fn many_keys_at_a_time_get_the_answers_of_single_ones_in_order() {
     let dir = TestDir::new("batches");
-    dir.main_cf("");
+    dir.main_cf("smtputf8_enable = yes\n");
     let lines = (0..KEY_COUNT).map(|n| format!("key{n} value{n}\n"));
     dir.write("t", lines.collect::<String>());
     // The first finds out whether the table's keys end in a NUL; all others come in one piece.

@@ -11,7 +11,7 @@ use crate::rules::sasl_password::{self, Credentials, Server};
 use crate::rules::trace::{NoTrace, Trace};
 
 /// The credentials for servers that mail is passed on to (`smtp_sasl_password_maps`), by the rules
-/// in [`sasl_password`](crate::rules::sasl_password).
+/// in [`sasl_password`].
 ///
 /// ```
 /// use rpostmap::mta::Settings;

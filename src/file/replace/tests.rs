@@ -1,10 +1,21 @@
-use super::*;
-use crate::file::lock::FileLock;
-use crate::file::open::same_file;
-use crate::file::testing::{TestDir, again, looks, stage};
-use nix::sys::signal::{Signal, raise};
-use std::os::unix::fs::symlink;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, raise};
+
+use super::overwrite::copy_over;
+use super::*;
+use crate::error::ErrorKind;
+use crate::file::WriteAt;
+use crate::file::lock::{FileLock, LockKind, LockMode};
+use crate::file::open::same_file;
+use crate::file::signals::SignalHold;
+use crate::file::testing::{TestDir, again, looks, stage};
 
 fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap()

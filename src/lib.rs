@@ -66,7 +66,6 @@
 //! | [`table`] | `type:name`, lookups, making and changing tables: the place to start |
 //! | [`rules`] | which keys Postfix looks up for an address, a host or a destination |
 //! | [`mta`] | routes and credentials from main.cf, in a few lines |
-//! | [`rules`] | which keys are looked up for an address, a host or a destination |
 //! | [`virt`] | tables without a file of their own |
 //! | [`pattern`] | tables of rules: `regexp`, `pcre`, `cidr` |
 //! | [`source`] | the text tables are made from |
@@ -76,8 +75,8 @@
 //! | [`cdb`] | cdb files: the same |
 //! | [`lmdb`] | LMDB files of versions 0.9 and 1.0: read and made, verify, salvage |
 //! | [`file`](mod@file) | bytes of files: fetched, locked, replaced |
-//! | [`rules`] | which keys Postfix looks up for an address, a domain, a server |
 //! | [`config`] | the few parameters of main.cf that matter to tables |
+//! | [`defect`] | what the verifiers of file formats find |
 //! | [`wire`] | numbers out of bytes nobody vouches for |
 //! | [`error`](mod@error) | the one error type |
 //!
@@ -94,16 +93,17 @@
 //! * `cli`, on by default: the module `cli`, which is the command. Without it the crate is a
 //!   library alone.
 //! * `lmdb`, on by default: changes of `lmdb:` tables in place, by the C library of LMDB, which is
-//!   compiled and linked in. Without it such tables are read and made, but not changed, and no C
-//!   compiler is needed for them.
-//!   library alone. It is Rust throughout either way; no C compiler is needed.
+//!   compiled and linked in. Without it such tables are read and made, but not changed.
 //! * `pcre`, on by default: tables of type `pcre`, by the C library PCRE2.
+//!
+//! Without `lmdb` and `pcre` the crate is Rust throughout; no C compiler is needed.
 
 pub mod bdb;
 pub mod cdb;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
+pub mod defect;
 pub mod entries;
 pub mod error;
 pub mod file;

@@ -4,122 +4,38 @@
 //! table that overlaps another one is left out after the first, so time and memory are linear in
 //! the length of the file, whatever it says.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
 use crate::cdb::forward::Forward;
 use crate::cdb::iter::record_at;
 use crate::cdb::layout::{
     HEADER_LEN, Header, ORDER, Pointer, SLOT_LEN, SLOT_RECORD_OFFSET, Slot, first_slot, hash,
     no_slots, table_of, too_short,
 };
+use crate::defect::{Place, rules};
 use crate::error::{ErrorKind, Result};
 use crate::file::store::{Session, Store};
 
-/// How many defects of one rule are kept; the rest are counted.
-const KEPT_MAX: usize = 1000;
-
-/// A rule that a file must keep. Numbered as in `docs/format-cdb.md`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Rule {
-    /// The file is long enough for its header.
-    D1,
-    /// A table with slots lies between the header and the end of the file.
-    D2,
-    /// Tables do not overlap.
-    D3,
-    /// Each record ends where the next one begins, the last where the first table begins.
-    D4,
-    /// A slot that is not empty points at the beginning of a record.
-    D5,
-    /// A slot holds the hash of its record's key, and is in the table of that hash.
-    D6,
-    /// No slot on the way from where the search for its hash begins is empty.
-    D7,
-    /// Each record is in exactly one slot.
-    D8,
-    /// Every byte belongs to the header, a record or a table. A warning.
-    D9,
-}
-
-impl Rule {
-    /// The number, for example "D3".
-    pub fn id(self) -> &'static str {
-        match self {
-            Rule::D1 => "D1",
-            Rule::D2 => "D2",
-            Rule::D3 => "D3",
-            Rule::D4 => "D4",
-            Rule::D5 => "D5",
-            Rule::D6 => "D6",
-            Rule::D7 => "D7",
-            Rule::D8 => "D8",
-            Rule::D9 => "D9",
-        }
-    }
-
-    /// What the rule demands.
-    pub fn text(self) -> &'static str {
-        match self {
-            Rule::D1 => "the file is long enough for its header",
-            Rule::D2 => "a table lies between the header and the end of the file",
-            Rule::D3 => "tables do not overlap",
-            Rule::D4 => "records fill the space between the header and the first table",
-            Rule::D5 => "a slot points at the beginning of a record",
-            Rule::D6 => "a slot holds the hash of its record's key, in the table of that hash",
-            Rule::D7 => "no slot on the way to an entry is empty",
-            Rule::D8 => "each record is in exactly one slot",
-            Rule::D9 => "every byte belongs to something",
-        }
-    }
-
-    /// Whether a file that breaks it can still be read from end to end.
-    pub fn is_warning(self) -> bool {
-        self == Rule::D9
+rules! {
+    /// A rule of the cdb file format. Numbered as in `docs/format-cdb.md`.
+    pub enum Rule {
+        D1 "the file is long enough for its header",
+        D2 "a table lies between the header and the end of the file",
+        D3 "tables do not overlap",
+        D4 "records fill the space between the header and the first table",
+        D5 "a slot points at the beginning of a record",
+        D6 "a slot holds the hash of its record's key, in the table of that hash",
+        D7 "no slot on the way to an entry is empty",
+        D8 "each record is in exactly one slot",
+        D9 "every byte belongs to something",
     }
 }
 
-/// A place where a file breaks a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Defect {
-    /// The rule.
-    pub rule: Rule,
-    /// Where in the file, in bytes.
-    pub offset: u64,
-    /// What was expected and what was found.
-    pub what: String,
-}
-
-impl fmt::Display for Defect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.rule.is_warning() {
-            true => "warning",
-            false => "error",
-        };
-        write!(f, "{severity}: {}: {}", self.rule.id(), self.what)
-    }
-}
+/// A place where a file breaks a rule: an offset.
+pub type Defect = crate::defect::Defect<Rule>;
 
 /// The result of [`verify`].
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Report {
-    /// What was counted; `None` when there is no header.
-    pub statistics: Option<Statistics>,
-    /// In the order they were found. Of each rule the first thousand.
-    pub defects: Vec<Defect>,
-    /// How many more defects there are.
-    pub omitted: u64,
-}
+pub type Report = crate::defect::Report<Rule, Statistics>;
 
-impl Report {
-    /// Whether no defect is an error. Warnings do not count.
-    pub fn is_clean(&self) -> bool {
-        self.defects.iter().all(|defect| defect.rule.is_warning())
-    }
-}
+type Defects = crate::defect::Defects<Rule>;
 
 /// What was counted in a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -184,7 +100,11 @@ pub fn verify(store: &Store) -> Result<Report> {
     let mut defects = Defects::default();
     let len = session.len();
     if len < HEADER_LEN as u64 {
-        defects.add(Rule::D1, 0, too_short(len).kind().to_string());
+        defects.error(
+            Rule::D1,
+            Place::Offset(0),
+            too_short(len).kind().to_string(),
+        );
         return Ok(defects.into_report(None));
     }
     let header = Header::read(&session)?;
@@ -211,33 +131,6 @@ pub fn verify(store: &Store) -> Result<Report> {
     Ok(walk.defects.into_report(Some(walk.statistics)))
 }
 
-#[derive(Default)]
-struct Defects {
-    list: Vec<Defect>,
-    counts: BTreeMap<Rule, usize>,
-    omitted: u64,
-}
-
-impl Defects {
-    fn add(&mut self, rule: Rule, offset: u64, what: String) {
-        let count = self.counts.entry(rule).or_default();
-        *count += 1;
-        if *count > KEPT_MAX {
-            self.omitted += 1;
-            return;
-        }
-        self.list.push(Defect { rule, offset, what });
-    }
-
-    fn into_report(self, statistics: Option<Statistics>) -> Report {
-        Report {
-            statistics,
-            defects: self.list,
-            omitted: self.omitted,
-        }
-    }
-}
-
 struct Walk<'a> {
     session: Session<'a>,
     defects: Defects,
@@ -258,7 +151,10 @@ impl Walk<'_> {
         for &table in header.pointers.iter().filter(|table| table.slot_count > 0) {
             match table.defect(len) {
                 None => tables.push(table),
-                Some(what) => self.defects.add(Rule::D2, u64::from(table.offset), what),
+                Some(what) => {
+                    self.defects
+                        .error(Rule::D2, Place::Offset(u64::from(table.offset)), what)
+                }
             }
         }
         tables.sort_by_key(|table| (table.offset, table.table));
@@ -271,22 +167,25 @@ impl Walk<'_> {
                 let what = format!(
                     "table {number} at offset {offset} overlaps another one, which ends at {before}"
                 );
-                self.defects.add(Rule::D3, offset, what);
+                self.defects.error(Rule::D3, Place::Offset(offset), what);
                 return false;
             }
             if offset > before {
-                self.defects.add(Rule::D9, before, unowned(before, offset));
+                self.defects
+                    .warn(Rule::D9, Place::Offset(before), unowned(before, offset));
             }
             end = Some(table.end());
             true
         });
         if header.pointers.iter().all(|table| table.slot_count == 0) && len > HEADER_LEN as u64 {
-            self.defects.add(Rule::D2, HEADER_LEN as u64, no_slots(len));
+            self.defects
+                .error(Rule::D2, Place::Offset(HEADER_LEN as u64), no_slots(len));
             return tables;
         }
         let end = end.unwrap_or(HEADER_LEN as u64);
         if end < len {
-            self.defects.add(Rule::D9, end, unowned(end, len));
+            self.defects
+                .warn(Rule::D9, Place::Offset(end), unowned(end, len));
         }
         self.statistics.tables = u32::try_from(tables.len()).unwrap_or(u32::MAX);
         tables
@@ -299,7 +198,8 @@ impl Walk<'_> {
             let record = match record_at(&self.session, &mut forward, offset, end) {
                 Ok(record) => record,
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
-                    self.defects.add(Rule::D4, offset, error.kind().to_string());
+                    self.defects
+                        .error(Rule::D4, Place::Offset(offset), error.kind().to_string());
                     break;
                 }
                 Err(error) => return Err(error),
@@ -362,7 +262,7 @@ impl Walk<'_> {
                 "{place}: the search for record {record} begins at slot {first} and ends at an \
                  empty one before it gets here"
             );
-            self.defects.add(Rule::D7, offset, what);
+            self.defects.error(Rule::D7, Place::Offset(offset), what);
         } else if in_table {
             self.statistics.longest_probe = self.statistics.longest_probe.max(probe);
         }
@@ -373,7 +273,7 @@ impl Walk<'_> {
             // Where records are not known, nothing can be said.
             if u64::from(record) < self.walked_to || self.is_walked() {
                 let what = format!("{place}: no record begins at offset {record}");
-                self.defects.add(Rule::D5, offset, what);
+                self.defects.error(Rule::D5, Place::Offset(offset), what);
             }
             return;
         };
@@ -383,12 +283,12 @@ impl Walk<'_> {
                 "{place}: hash is {:#010x}, that of the key at offset {record} is {key_hash:#010x}",
                 slot.hash
             );
-            self.defects.add(Rule::D6, offset, what);
+            self.defects.error(Rule::D6, Place::Offset(offset), what);
         }
         if let Some(found) = self.found.get_mut(index) {
             if *found {
                 let what = format!("{place}: another slot points at offset {record} already");
-                self.defects.add(Rule::D8, offset, what);
+                self.defects.error(Rule::D8, Place::Offset(offset), what);
             }
             *found = true;
         }
@@ -396,14 +296,15 @@ impl Walk<'_> {
 
     /// Whether all records are known.
     fn is_walked(&self) -> bool {
-        !self.defects.counts.contains_key(&Rule::D4)
+        !self.defects.has(Rule::D4)
     }
 
     fn unfound(&mut self) {
         let records = self.records.iter().zip(&self.found);
         for (&(offset, _), _) in records.filter(|(_, found)| !**found) {
             let what = format!("record at offset {offset} is in no table");
-            self.defects.add(Rule::D8, u64::from(offset), what);
+            self.defects
+                .error(Rule::D8, Place::Offset(u64::from(offset)), what);
         }
     }
 }

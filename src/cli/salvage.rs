@@ -145,17 +145,21 @@ fn write<'f>(
 /// Says that entries may be missing when the file as a whole is not sound: what was cut off or
 /// overwritten leaves no trace on the pages that are left. `true` when it is sound.
 fn report_damage(program: &Program, store: &Store) -> bool {
-    let defects = match verify(store) {
+    match verify(store) {
         Ok(report) if report.is_clean() => return true,
-        Ok(report) => report.defects.len() as u64 + report.omitted,
-        Err(_) => 1,
-    };
+        Ok(report) => tell_unsound(program, report.defect_count()),
+        Err(_) => tell_unsound(program, 1),
+    }
+    false
+}
+
+/// Says that entries may be missing from a file with so many defects.
+pub(super) fn tell_unsound(program: &Program, defects: u64) {
     let plural = if defects == 1 { "" } else { "s" };
     let text = format!(
         "file has {defects} defect{plural}, so entries may be missing; rpostmap verify lists them"
     );
     program.warning(text.as_bytes());
-    false
 }
 
 /// Says what was not found; `true` when there is nothing to say.

@@ -3,7 +3,7 @@
 use crate::cli::output::Output;
 use crate::cli::postmap::Stop;
 use crate::cli::report::Program;
-use crate::cli::salvage::Target;
+use crate::cli::salvage::{Target, tell_unsound};
 use crate::cli::text::{SourceText, shown};
 use crate::cli::verb::Call;
 use crate::cli::verify::{failed, order_name};
@@ -37,12 +37,10 @@ pub(super) fn run(call: &Call<'_>, store: &Store, output: &mut Output) -> Result
     tell_skipped(call.program, &found);
     if !is_sound {
         complete = false;
-        let defects = report.map_or(1, |report| report.defects.len() as u64 + report.omitted);
-        let plural = if defects == 1 { "" } else { "s" };
-        let text = format!(
-            "file has {defects} defect{plural}, so entries may be missing; rpostmap verify lists them"
+        tell_unsound(
+            call.program,
+            report.map_or(1, |report| report.defect_count()),
         );
-        call.program.warning(text.as_bytes());
     }
     for option in text.options() {
         call.program

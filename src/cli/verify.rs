@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use serde_json::{Value, json};
 
 use crate::bdb::meta::{AccessMethod, wrong_method};
-use crate::bdb::verify::{PageCounts, Report, Statistics, verify};
+use crate::bdb::verify::{PageCounts, Statistics, verify};
 use crate::cli::getopt::Flag;
 use crate::cli::output::Output;
 use crate::cli::postmap::Stop;
@@ -13,6 +13,7 @@ use crate::cli::report::failure;
 use crate::cli::text::escaped;
 use crate::cli::verb::{Call, HELP, Verb};
 use crate::cli::{verify_cdb, verify_lmdb};
+use crate::defect::{Defect, Place, Report, Rule};
 use crate::error::Error;
 use crate::file::store::Store;
 use crate::table::file::FileFormat;
@@ -46,6 +47,49 @@ pub(super) struct Printed {
     pub(super) statistics: Vec<(&'static str, String)>,
     /// The same as one object.
     pub(super) json: Value,
+}
+
+impl Printed {
+    /// The report on `table`; `lines` and `to_json` say what was counted.
+    pub(super) fn new<R: Rule, S>(
+        table: &str,
+        report: &Report<R, S>,
+        lines: impl Fn(&S) -> Vec<(&'static str, String)>,
+        to_json: impl Fn(&S) -> Value,
+    ) -> Printed {
+        let statistics = report.statistics.as_ref();
+        let defects = report.defects.iter();
+        Printed {
+            is_clean: report.is_clean(),
+            defects: defects.clone().map(ToString::to_string).collect(),
+            omitted: report.omitted,
+            statistics: statistics.map(lines).unwrap_or_default(),
+            json: json!({
+                "table": table,
+                "clean": report.is_clean(),
+                "statistics": statistics.map(to_json),
+                "defects": defects.map(defect_to_json).collect::<Vec<Value>>(),
+                "omitted": report.omitted,
+            }),
+        }
+    }
+}
+
+fn defect_to_json<R: Rule>(defect: &Defect<R>) -> Value {
+    let mut json = json!({
+        "invariant": defect.rule.id(),
+        "rule": defect.rule.text(),
+        "severity": defect.severity.name(),
+        "what": defect.what,
+    });
+    match defect.place {
+        Place::Offset(offset) => json["offset"] = offset.into(),
+        place => {
+            json["page"] = place.page().into();
+            json["slot"] = place.slot().into();
+        }
+    }
+    json
 }
 
 fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
@@ -91,13 +135,7 @@ fn check_bdb(store: &Store, table: &str, method: AccessMethod) -> Result<Printed
         let path = store.path().unwrap_or("".as_ref());
         return Err(failure(&error.in_file(path)).into());
     }
-    Ok(Printed {
-        is_clean: report.is_clean(),
-        defects: report.defects.iter().map(ToString::to_string).collect(),
-        omitted: report.omitted,
-        statistics: report.statistics.as_ref().map(lines).unwrap_or_default(),
-        json: to_json(table, &report),
-    })
+    Ok(Printed::new(table, &report, lines, to_json))
 }
 
 /// What kept a file from being verified.
@@ -179,43 +217,24 @@ fn lines(statistics: &Statistics) -> Vec<(&'static str, String)> {
     lines
 }
 
-fn to_json(table: &str, report: &Report) -> Value {
-    let statistics = report.statistics.as_ref().map(|statistics| {
-        let pages = page_kinds(&statistics.pages);
-        let pages = pages.map(|(kind, count)| (kind.to_string(), Value::from(count)));
-        let chains = statistics.chain_lengths.iter();
-        let chains = chains.map(|(len, count)| (len.to_string(), Value::from(*count)));
-        json!({
-            "method": statistics.method.name(),
-            "version": statistics.version,
-            "byte_order": order_name(statistics.order),
-            "page_size": statistics.page_size.bytes(),
-            "checksums": statistics.checksums,
-            "entries": statistics.entries,
-            "buckets": statistics.buckets,
-            "pages": Value::Object(pages.into_iter().collect()),
-            "fill_percent": (statistics.fill_percent() * 10.0).round() / 10.0,
-            "chain_lengths": Value::Object(chains.collect()),
-            "longest_lookup": statistics.longest_lookup,
-            "off_page_items": statistics.off_page_items,
-            "height": statistics.height,
-        })
-    });
-    let defects = report.defects.iter().map(|defect| {
-        json!({
-            "invariant": defect.invariant.id(),
-            "rule": defect.invariant.rule(),
-            "severity": defect.severity.name(),
-            "page": defect.page,
-            "slot": defect.slot,
-            "what": defect.what,
-        })
-    });
+fn to_json(statistics: &Statistics) -> Value {
+    let pages = page_kinds(&statistics.pages);
+    let pages = pages.map(|(kind, count)| (kind.to_string(), Value::from(count)));
+    let chains = statistics.chain_lengths.iter();
+    let chains = chains.map(|(len, count)| (len.to_string(), Value::from(*count)));
     json!({
-        "table": table,
-        "clean": report.is_clean(),
-        "statistics": statistics,
-        "defects": defects.collect::<Vec<Value>>(),
-        "omitted": report.omitted,
+        "method": statistics.method.name(),
+        "version": statistics.version,
+        "byte_order": order_name(statistics.order),
+        "page_size": statistics.page_size.bytes(),
+        "checksums": statistics.checksums,
+        "entries": statistics.entries,
+        "buckets": statistics.buckets,
+        "pages": Value::Object(pages.into_iter().collect()),
+        "fill_percent": (statistics.fill_percent() * 10.0).round() / 10.0,
+        "chain_lengths": Value::Object(chains.collect()),
+        "longest_lookup": statistics.longest_lookup,
+        "off_page_items": statistics.off_page_items,
+        "height": statistics.height,
     })
 }

@@ -5,18 +5,12 @@ use serde_json::{Value, json};
 use crate::cli::postmap::Stop;
 use crate::cli::verify::{Printed, failed, order_name};
 use crate::file::store::Store;
-use crate::lmdb::verify::{PageCounts, Report, Statistics, verify};
+use crate::lmdb::verify::{PageCounts, Statistics, verify};
 
 /// Verifies the LMDB file that `store` holds.
 pub(super) fn check(store: &Store, table: &str) -> Result<Printed, Stop> {
     let report = verify(store).map_err(|error| failed(error, store))?;
-    Ok(Printed {
-        is_clean: report.is_clean(),
-        defects: report.defects.iter().map(ToString::to_string).collect(),
-        omitted: report.omitted,
-        statistics: report.statistics.as_ref().map(lines).unwrap_or_default(),
-        json: to_json(table, &report),
-    })
+    Ok(Printed::new(table, &report, lines, to_json))
 }
 
 /// Every kind of page with its name and number.
@@ -73,49 +67,30 @@ fn lines(statistics: &Statistics) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn to_json(table: &str, report: &Report) -> Value {
-    let statistics = report.statistics.as_ref().map(|statistics| {
-        let pages = page_kinds(&statistics.pages);
-        let pages = pages.map(|(kind, count)| (kind.to_string(), Value::from(count)));
-        let layout = &statistics.layout;
-        let (other_txn, other_root, other_last) = statistics.other;
-        json!({
-            "method": "lmdb",
-            "release": layout.version.release(),
-            "version": layout.version.number(),
-            "word_bits": 8 * layout.width.bytes(),
-            "byte_order": order_name(layout.order),
-            "page_size": layout.page_size.bytes(),
-            "entries": statistics.entries,
-            "depth": statistics.depth,
-            "pages": Value::Object(pages.into_iter().collect()),
-            "fill_percent": (statistics.fill_percent() * 10.0).round() / 10.0,
-            "overflow_values": statistics.overflow_values,
-            "map_size": statistics.map_size,
-            "transaction": statistics.txn,
-            "current_meta": statistics.current_meta.0,
-            "other_meta": json!({
-                "transaction": other_txn,
-                "root": other_root.map(|root| root.0),
-                "last_page": other_last.0,
-            }),
-        })
-    });
-    let defects = report.defects.iter().map(|defect| {
-        json!({
-            "invariant": defect.rule.id(),
-            "rule": defect.rule.text(),
-            "severity": defect.severity.name(),
-            "page": defect.page,
-            "slot": defect.node,
-            "what": defect.what,
-        })
-    });
+fn to_json(statistics: &Statistics) -> Value {
+    let pages = page_kinds(&statistics.pages);
+    let pages = pages.map(|(kind, count)| (kind.to_string(), Value::from(count)));
+    let layout = &statistics.layout;
+    let (other_txn, other_root, other_last) = statistics.other;
     json!({
-        "table": table,
-        "clean": report.is_clean(),
-        "statistics": statistics,
-        "defects": defects.collect::<Vec<Value>>(),
-        "omitted": report.omitted,
+        "method": "lmdb",
+        "release": layout.version.release(),
+        "version": layout.version.number(),
+        "word_bits": 8 * layout.width.bytes(),
+        "byte_order": order_name(layout.order),
+        "page_size": layout.page_size.bytes(),
+        "entries": statistics.entries,
+        "depth": statistics.depth,
+        "pages": Value::Object(pages.into_iter().collect()),
+        "fill_percent": (statistics.fill_percent() * 10.0).round() / 10.0,
+        "overflow_values": statistics.overflow_values,
+        "map_size": statistics.map_size,
+        "transaction": statistics.txn,
+        "current_meta": statistics.current_meta.0,
+        "other_meta": json!({
+            "transaction": other_txn,
+            "root": other_root.map(|root| root.0),
+            "last_page": other_last.0,
+        }),
     })
 }

@@ -60,6 +60,12 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PageNo(pub u64);
 
+impl From<PageNo> for u64 {
+    fn from(page: PageNo) -> u64 {
+        page.0
+    }
+}
+
 impl fmt::Display for PageNo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -16,7 +16,7 @@ use crate::file::store::{Store, StoreMode};
 use crate::lmdb::builder::{MAP_SIZE_DEFAULT, check_key};
 use crate::lmdb::change::{Changes, Place, apply, check};
 use crate::lmdb::layout::HEAD_LEN;
-use crate::lmdb::verify::{Severity, verify};
+use crate::lmdb::verify::verify;
 use crate::lmdb::{DataVersion, Layout, LmdbBuilder};
 
 /// How `lmdb:` tables are made and changed.
@@ -150,12 +150,11 @@ pub(crate) fn is_rewritable(target: &Target, options: &LmdbOptions) -> bool {
 /// out could be what the library comes upon, above all in the list of free pages.
 fn check_sound(store: &Store) -> Result<()> {
     let report = verify(store)?;
-    let mut errors = report.defects.iter();
-    let Some(defect) = errors.find(|defect| defect.severity == Severity::Error) else {
+    let Some(defect) = report.first_error() else {
         return Ok(());
     };
     let what = &defect.what;
-    let what = match defect.page {
+    let what = match defect.place.page() {
         Some(page) => format!("page {page}: {what}"),
         None => what.clone(),
     };

@@ -81,9 +81,7 @@ fn load(dir: &TestDir, options: &[&str], pairs: &[(&str, &str)]) {
 fn rules(file: &Raw) -> Vec<String> {
     let report = verify(&Store::from_bytes(&*file.bytes)).expect("verify");
     let defects = report.defects.iter();
-    defects
-        .map(|defect| defect.invariant.id().to_owned())
-        .collect()
+    defects.map(|defect| defect.rule.to_string()).collect()
 }
 
 #[track_caller]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use rpostmap::defect::Severity;
 use rpostmap::file::store::Store;
 use rpostmap::lmdb::verify::Rule::{self, *};
-use rpostmap::lmdb::verify::{Severity, verify};
+use rpostmap::lmdb::verify::verify;
 
 use crate::lmdb::fixture;
 
@@ -162,10 +163,9 @@ fn every_rule_is_noticed_where_it_is_broken() {
             L13 | L17 | L18 => Severity::Warning,
             _ => Severity::Error,
         };
-        let is_hit = report
-            .defects
-            .iter()
-            .any(|defect| (defect.rule, defect.page, defect.severity) == (rule, page, expected));
+        let is_hit = report.defects.iter().any(|defect| {
+            (defect.rule, defect.place.page(), defect.severity) == (rule, page, expected)
+        });
         assert!(is_hit, "{}", about());
         let is_warning = expected == Severity::Warning;
         assert_eq!(report.is_clean(), is_warning, "{}", about());

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use rpostmap::bdb::verify::{Invariant, Report, Severity, verify};
+use rpostmap::bdb::verify::{Invariant, Report, verify};
+use rpostmap::defect::Severity;
 use rpostmap::file::store::Store;
 
 use crate::planted_files::{btree_file, hash_file, planted};
@@ -28,11 +29,11 @@ fn every_rule_is_noticed_where_it_is_broken() {
     let mut rules: BTreeSet<Invariant> = Invariant::ALL.iter().copied().collect();
     for plant in planted() {
         let report = check(&plant.file.0);
-        let page = plant.page.map(|page| u32::try_from(page).unwrap());
+        let page = plant.page.map(|page| page as u64);
         let hit = report
             .defects
             .iter()
-            .find(|defect| defect.invariant == plant.rule && defect.page == page);
+            .find(|defect| defect.rule == plant.rule && defect.place.page() == page);
         let about = || format!("{} on page {page:?}: {:#?}", plant.rule, report.defects);
         let hit = hit.unwrap_or_else(|| panic!("{}", about()));
         use Invariant::{F9, H9, P6};

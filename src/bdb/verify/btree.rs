@@ -10,9 +10,10 @@ use crate::bdb::meta::{
     ROOT_OFFSET, RawMeta,
 };
 use crate::bdb::page::{Page, PageKind};
+use crate::bdb::verify::Invariant;
 use crate::bdb::verify::tree_page::{Body, Entry};
-use crate::bdb::verify::walk::{Owner, Place, Walk, in_words};
-use crate::bdb::verify::{Invariant, Severity};
+use crate::bdb::verify::walk::{Owner, Referrer, Walk, in_words};
+use crate::defect::{Severity, at_slot};
 use crate::error::Result;
 
 /// What a tree holds, and where the walk through it is.
@@ -76,7 +77,7 @@ impl Tree {
 /// Walks a btree file.
 pub(super) fn walk(walk: &mut Walk<'_>, raw: &RawMeta<'_>) -> Result<()> {
     let format = walk.format();
-    let mut defect = |rule, what: String| walk.defects.page(rule, 0, what);
+    let mut defect = |rule, what: String| walk.defects.page(rule, 0_u32, what);
     let min_keys = raw.method_field(MIN_KEYS_OFFSET);
     let most = threshold(format, min_keys);
     if min_keys < MIN_KEYS || most == 0 {
@@ -103,7 +104,7 @@ pub(super) fn walk(walk: &mut Walk<'_>, raw: &RawMeta<'_>) -> Result<()> {
 impl<'a> Walk<'a> {
     /// Walks a tree of duplicates that the item at `place` refers to, and returns its height and
     /// how many values it holds.
-    pub(super) fn duplicate_tree(&mut self, place: Place, root: PageNo) -> Result<(u8, u64)> {
+    pub(super) fn duplicate_tree(&mut self, place: Referrer, root: PageNo) -> Result<(u8, u64)> {
         let page = match self.is_page(root) {
             true => self.pages.unchecked(root)?,
             false => None,
@@ -281,7 +282,7 @@ impl<'a> Walk<'a> {
                 continue;
             }
             if let Body::Duplicates(root) = entry.body {
-                let place = Place {
+                let place = Referrer {
                     page: number,
                     slot: entry.slot,
                 };
@@ -332,7 +333,7 @@ impl<'a> Walk<'a> {
         entry: &Entry<'a>,
         wanted: bool,
     ) -> Result<Option<Cow<'a, [u8]>>> {
-        let place = Place {
+        let place = Referrer {
             page,
             slot: entry.slot,
         };
@@ -358,13 +359,13 @@ impl<'a> Walk<'a> {
         let mut before: Option<(&[u8], bool)> = None;
         for (entry, key) in keys {
             let Some(key) = key.as_deref() else { continue };
-            let slot = u16::try_from(entry.slot).ok();
+            let place = at_slot(page, entry.slot);
             let mut defect = |rule, tolerated, what: &str| {
                 let severity = match tolerated {
                     true => Severity::Warning,
                     false => Severity::Error,
                 };
-                self.defects.add(rule, severity, Some(page), slot, what);
+                self.defects.add(rule, severity, place, what);
             };
             let is_long = matches!(entry.body, Body::OffPage(_));
             if let Some((before, was_long)) = before.replace((key, is_long))

@@ -6,7 +6,7 @@ use crate::bdb::meta::AccessMethod;
 use crate::bdb::overflow;
 use crate::bdb::page::PageKind;
 use crate::bdb::verify::Invariant;
-use crate::bdb::verify::walk::{Owner, Place, Walk, in_words};
+use crate::bdb::verify::walk::{Owner, Referrer, Walk, in_words};
 use crate::error::Result;
 
 /// A chain of a btree, which in files of old versions several keys can refer to.
@@ -21,7 +21,7 @@ impl Walk<'_> {
     /// `wanted`.
     pub(super) fn chain(
         &mut self,
-        place: Place,
+        place: Referrer,
         item: OffPage,
         wanted: bool,
     ) -> Result<Option<Vec<u8>>> {
@@ -154,7 +154,7 @@ impl Walk<'_> {
     /// A chain that was checked before for another item of a btree.
     fn shared_chain(
         &mut self,
-        place: Place,
+        place: Referrer,
         item: OffPage,
         len: u32,
         wanted: bool,

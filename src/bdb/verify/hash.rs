@@ -10,9 +10,10 @@ use crate::bdb::meta::{
     MAX_BUCKET_OFFSET, RawMeta, SPARES_OFFSET,
 };
 use crate::bdb::page::{Page, PageKind};
+use crate::bdb::verify::Invariant;
 use crate::bdb::verify::walk::{Owner, Walk, in_words};
-use crate::bdb::verify::{Invariant, Severity};
 use crate::bdb::{BucketNo, PageNo};
+use crate::defect::Place;
 use crate::error::Result;
 
 /// What the meta page says of buckets, as far as it can be believed.
@@ -77,7 +78,7 @@ impl Buckets {
 impl<'a> Walk<'a> {
     fn check_hash_meta(&mut self, raw: &RawMeta<'_>) -> Buckets {
         let page_count = self.pages.count();
-        let mut defect = |rule, what: String| self.defects.page(rule, 0, what);
+        let mut defect = |rule, what: String| self.defects.page(rule, 0_u32, what);
         let max_bucket = raw.method_field(MAX_BUCKET_OFFSET);
         if max_bucket == 0 || max_bucket >= page_count {
             let what = format!("highest bucket is {max_bucket}, in a file of {page_count} pages");
@@ -156,8 +157,8 @@ impl<'a> Walk<'a> {
             }
             if !is_first && page.entry_count()? == 0 {
                 let what = "page of a chain is empty";
-                let (rule, severity) = (Invariant::H9, Severity::Warning);
-                self.defects.add(rule, severity, Some(number.0), None, what);
+                let place = Place::Page(number.0.into());
+                self.defects.warn(Invariant::H9, place, what);
             }
             self.statistics.room_bytes += self.format().room() as u64;
             self.bucket_page(buckets, bucket, &page, len, &mut keys)?;

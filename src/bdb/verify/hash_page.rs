@@ -8,8 +8,9 @@ use crate::bdb::duplicate::{self, Walk as Go};
 use crate::bdb::hash::pairs::{DUPLICATES_AS_KEY, compare_keys};
 use crate::bdb::item::{HASH_OFF_PAGE_DUPLICATES, HashItem};
 use crate::bdb::page::{Page, PageKind};
-use crate::bdb::verify::walk::{Place, Walk};
-use crate::bdb::verify::{Invariant, Severity};
+use crate::bdb::verify::Invariant;
+use crate::bdb::verify::walk::{Referrer, Walk};
+use crate::defect::{Severity, at_slot};
 use crate::error::Result;
 
 /// Length of a reference to a tree of duplicates: type, three bytes without meaning, root page.
@@ -109,7 +110,7 @@ impl<'a> Walk<'a> {
         let pages_of = |len: u32| u64::from(len).div_ceil(room);
         let bytes = page.bytes();
         let order = self.format().order;
-        let place = |slot| Place { page: number, slot };
+        let place = |slot| Referrer { page: number, slot };
 
         match HashItem::parse(bytes.get(key.clone()).unwrap_or_default(), order) {
             Ok(HashItem::OnPage(bytes)) => {
@@ -175,14 +176,12 @@ impl<'a> Walk<'a> {
         Ok(found)
     }
 
-    fn check_len(&mut self, place: Place, len: usize) {
+    fn check_len(&mut self, place: Referrer, len: usize) {
         let most = self.format().size.bytes() / 4;
         if len > most {
             let what = format!("item of {len} bytes lies on the page, the most is {most}");
-            let slot = u16::try_from(place.slot).ok();
-            let (rule, severity) = (Invariant::P6, Severity::Warning);
-            self.defects
-                .add(rule, severity, Some(place.page), slot, what);
+            let place = at_slot(place.page, place.slot);
+            self.defects.warn(Invariant::P6, place, what);
         }
     }
 
@@ -202,10 +201,9 @@ impl<'a> Walk<'a> {
             };
             // Equal keys break another rule.
             if compare_keys(a, before.is_off_page, b, key.is_off_page) == Ordering::Greater {
-                let slot = u16::try_from(key.slot).ok();
+                let place = at_slot(page, key.slot);
                 let what = "key should stand before the one before it";
-                self.defects
-                    .add(Invariant::H11, severity, Some(page), slot, what);
+                self.defects.add(Invariant::H11, severity, place, what);
             }
         }
     }

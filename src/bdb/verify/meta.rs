@@ -2,8 +2,9 @@
 
 use crate::bdb::meta::RawMeta;
 use crate::bdb::page::PageFormat;
+use crate::bdb::verify::Invariant;
 use crate::bdb::verify::report::Defects;
-use crate::bdb::verify::{Invariant, Severity};
+use crate::defect::{Place, Severity};
 
 /// What the walk relies on.
 pub(super) struct Known {
@@ -19,30 +20,30 @@ pub(super) fn check(raw: &RawMeta<'_>, file_len: u64, defects: &mut Defects) -> 
     let identity = raw.identity();
     if !raw.is_known_version() {
         let what = format!("no such version: {}", identity.version);
-        defects.page(Invariant::M2, 0, what);
+        defects.page(Invariant::M2, 0_u32, what);
         return None;
     }
     let (page_type, expected) = raw.page_types();
     if page_type != expected {
         let what = format!("meta page has type {page_type}, not {expected}");
-        defects.page(Invariant::M2, 0, what);
+        defects.page(Invariant::M2, 0_u32, what);
     }
     if raw.number() != 0 {
         let what = format!("page carries the number {}", raw.number());
-        defects.page(Invariant::M1, 0, what);
+        defects.page(Invariant::M1, 0_u32, what);
     }
     let refused = raw.refused_features();
     for feature in &refused {
         let what = format!("the file says that it uses {feature}");
-        defects.page(Invariant::M4, 0, what);
+        defects.page(Invariant::M4, 0_u32, what);
     }
     let (size, page_size) = raw.page_size();
     let Some(page_size) = page_size else {
-        defects.page(Invariant::M3, 0, format!("page size is {size}"));
+        defects.page(Invariant::M3, 0_u32, format!("page size is {size}"));
         return None;
     };
     if !raw.has_right_sum() {
-        defects.page(Invariant::F10, 0, "checksum is wrong");
+        defects.page(Invariant::F10, 0_u32, "checksum is wrong");
     }
     let rest = file_len % u64::from(size);
     if rest != 0 {
@@ -89,7 +90,7 @@ fn known_pages(last_page: Option<u32>, file_page_count: u32, defects: &mut Defec
     } else {
         Severity::Error
     };
-    defects.add(Invariant::F3, severity, Some(0), None, what);
+    defects.add(Invariant::F3, severity, Place::Page(0), what);
     match last_page {
         // Nonsense, so everything that is there counts.
         0 => file_page_count,

@@ -30,7 +30,7 @@ mod report;
 mod tree_page;
 mod walk;
 
-pub use invariant::{Invariant, Severity};
+pub use invariant::Invariant;
 pub use report::{Defect, PageCounts, Report, Statistics};
 
 use crate::bdb::meta::{AccessMethod, Identity, META_LEN, RawMeta};
@@ -61,7 +61,7 @@ use walk::Walk;
 ///
 /// file.truncate(file.len() - 100);
 /// let report = verify(&Store::from_bytes(file))?;
-/// assert_eq!(report.defects[0].invariant, Invariant::F2);
+/// assert_eq!(report.defects[0].rule, Invariant::F2);
 /// # Ok::<(), rpostmap::Error>(())
 /// ```
 ///
@@ -84,7 +84,7 @@ pub fn verify(store: &Store) -> Result<Report> {
             return Err(error);
         }
         Err(error) => {
-            defects.page(Invariant::M2, 0, error.kind().to_string());
+            defects.page(Invariant::M2, 0_u32, error.kind().to_string());
             return Ok(defects.into_report(None));
         }
     };

@@ -7,8 +7,9 @@ use crate::bdb::item::{
     INTERNAL_HEADER_LEN, InternalItem, LEAF_HEADER_LEN, LeafItem, OffPage, TREE_ALIGNMENT, TreeKey,
 };
 use crate::bdb::page::{Page, PageKind};
+use crate::bdb::verify::Invariant;
 use crate::bdb::verify::walk::Walk;
-use crate::bdb::verify::{Invariant, Severity};
+use crate::defect::at_slot;
 use crate::error::Result;
 use crate::wire::ByteOrder;
 
@@ -167,9 +168,8 @@ impl<'a> Walk<'a> {
                 "item of {} bytes lies on the page, the most is {most}",
                 bytes.len()
             );
-            let slot = u16::try_from(entry.slot).ok();
-            let (rule, severity) = (Invariant::P6, Severity::Warning);
-            self.defects.add(rule, severity, Some(page), slot, what);
+            let place = at_slot(page, entry.slot);
+            self.defects.warn(Invariant::P6, place, what);
         }
     }
 }

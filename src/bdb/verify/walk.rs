@@ -8,7 +8,8 @@ use crate::bdb::page::{Page, PageFormat, PageKind, Pages};
 use crate::bdb::verify::chain::Shared;
 use crate::bdb::verify::meta::Known;
 use crate::bdb::verify::report::Defects;
-use crate::bdb::verify::{Invariant, PageCounts, Report, Severity, Statistics};
+use crate::bdb::verify::{Invariant, PageCounts, Report, Statistics};
+use crate::defect::Place;
 use crate::error::Result;
 use crate::file::store::Session;
 
@@ -29,7 +30,7 @@ pub(super) enum Owner {
 
 /// A place in an index: whose item refers to other pages.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct Referrer {
     pub(super) page: u32,
     pub(super) slot: usize,
 }
@@ -194,8 +195,8 @@ impl<'a> Walk<'a> {
                 && (kind.is_hash() || kind == PageKind::Free || page.is_blank());
             let what = format!("page of type {} belongs to nothing", kind.byte());
             if is_leak {
-                let (rule, severity) = (Invariant::F9, Severity::Warning);
-                self.defects.add(rule, severity, Some(number.0), None, what);
+                let place = Place::Page(number.0.into());
+                self.defects.warn(Invariant::F9, place, what);
             } else {
                 self.defects.page(Invariant::F8, number.0, what);
             }

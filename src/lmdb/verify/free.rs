@@ -20,7 +20,7 @@ impl Walk<'_> {
             }
             Some(_) => return true,
         };
-        self.defects.node(Rule::L16, page, at, what);
+        self.defects.slot(Rule::L16, page, at, what);
         false
     }
 
@@ -35,7 +35,7 @@ impl Walk<'_> {
         let Some(count) = count.filter(|count| *count <= room && value.len().is_multiple_of(width))
         else {
             let what = format!("list of free pages does not fit in {} bytes", value.len());
-            self.defects.node(Rule::L16, page, at, what);
+            self.defects.slot(Rule::L16, page, at, what);
             return 0;
         };
         let mut listed = 0;
@@ -49,18 +49,18 @@ impl Walk<'_> {
                     "free page {number} is not one of the pages 2 to {}",
                     self.pages.last()
                 );
-                self.defects.node(Rule::L16, page, at, what);
+                self.defects.slot(Rule::L16, page, at, what);
                 continue;
             }
             if !is_in_order {
                 let what = format!("free page {number} is listed behind a lower one");
-                self.defects.node(Rule::L16, page, at, what);
+                self.defects.slot(Rule::L16, page, at, what);
             }
             if self.owners.claim(number) {
                 listed += 1;
             } else {
                 let what = format!("page {number} is free and has an owner");
-                self.defects.node(Rule::L15, page, at, what);
+                self.defects.slot(Rule::L15, page, at, what);
             }
         }
         listed

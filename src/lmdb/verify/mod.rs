@@ -21,8 +21,9 @@ mod report;
 mod rule;
 mod tree;
 
+pub use crate::defect::Place;
 pub use report::{Defect, PageCounts, Report, Statistics};
-pub use rule::{Rule, Severity};
+pub use rule::Rule;
 
 use crate::error::{ErrorKind, Result};
 use crate::file::store::{Session, Store};
@@ -186,7 +187,7 @@ impl Walk<'_> {
         if len < end {
             // What is in use and missing is an error of its own.
             let what = format!("file has {len} bytes, its last page ends at {end}");
-            self.defects.file_note(Rule::L18, what);
+            self.defects.warn(Rule::L18, Place::File, what);
         }
     }
 
@@ -231,7 +232,7 @@ impl Walk<'_> {
             });
             let plural = if count == 1 { "page is" } else { "pages are" };
             let what = format!("{count} {plural} neither in use nor free{from}");
-            self.defects.file_note(Rule::L17, what);
+            self.defects.warn(Rule::L17, Place::File, what);
         }
         count
     }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use crate::defect::Place;
 use crate::error::Result;
 use crate::lmdb::PageNo;
 use crate::lmdb::layout::{Layout, NODE_OFFSET_LEN};
@@ -163,10 +164,11 @@ impl Walk<'_> {
         for (extent, at) in extents {
             if extent.start < end {
                 let what = format!("node begins at {}, in another one", extent.start);
-                self.defects.node(Rule::L9, page.number(), at, what);
+                self.defects.slot(Rule::L9, page.number(), at, what);
             } else if extent.start > end {
                 let what = format!("nothing from {end} to {}", extent.start);
-                self.defects.page_note(Rule::L9, page.number(), what);
+                self.defects
+                    .warn(Rule::L9, Place::Page(page.number().0), what);
             }
             end = end.max(extent.end);
         }
@@ -177,7 +179,8 @@ impl Walk<'_> {
             .saturating_sub(self.checksum_len);
         if end < page_end {
             let what = format!("nothing from {end} to {page_end}");
-            self.defects.page_note(Rule::L9, page.number(), what);
+            self.defects
+                .warn(Rule::L9, Place::Page(page.number().0), what);
         }
     }
 
@@ -194,7 +197,7 @@ impl Walk<'_> {
             let what = "branch page has one child";
             match walk.tree {
                 Tree::Main => self.defects.page(Rule::L11, number, what),
-                Tree::Free => self.defects.page_note(Rule::L11, number, what),
+                Tree::Free => self.defects.warn(Rule::L11, Place::Page(number.0), what),
             }
         }
         let mut low = bounds.low;
@@ -202,14 +205,14 @@ impl Walk<'_> {
             if *at == 0 {
                 if !node.key().is_empty() {
                     let what = "first child has a separator";
-                    self.defects.page_note(Rule::L13, number, what);
+                    self.defects.warn(Rule::L13, Place::Page(number.0), what);
                 }
             } else {
                 let key = node.key();
                 let is_word = key.len() == self.layout.width.bytes();
                 if walk.tree == Tree::Free && !is_word {
                     let what = "separator is no transaction";
-                    self.defects.node(Rule::L16, number, *at, what);
+                    self.defects.slot(Rule::L16, number, *at, what);
                     continue;
                 }
                 self.between(
@@ -251,11 +254,11 @@ impl Walk<'_> {
             .is_some_and(|high| tree.compare(&self.layout, key, high).is_ge());
         if is_low {
             self.defects
-                .node(Rule::L12, page, at, "key is less than its place allows");
+                .slot(Rule::L12, page, at, "key is less than its place allows");
         }
         if is_high {
             self.defects
-                .node(Rule::L12, page, at, "key is greater than its place allows");
+                .slot(Rule::L12, page, at, "key is greater than its place allows");
         }
     }
 
@@ -279,7 +282,7 @@ impl Walk<'_> {
             .is_none_or(|last| tree.compare(&self.layout, last, key).is_lt());
         if !is_behind {
             let what = "key is not greater than the one before";
-            self.defects.node(Rule::L12, number, at, what);
+            self.defects.slot(Rule::L12, number, at, what);
         }
         self.between(tree, number, at, key, bounds, false);
         walk.last_key = Some(key.to_vec());
@@ -291,12 +294,12 @@ impl Walk<'_> {
             },
             Stored::Database => {
                 self.defects
-                    .node(Rule::L3, number, at, "value is a database");
+                    .slot(Rule::L3, number, at, "value is a database");
                 None
             }
             Stored::Duplicates => {
                 self.defects
-                    .node(Rule::L3, number, at, "key has several values");
+                    .slot(Rule::L3, number, at, "key has several values");
                 None
             }
         };

@@ -14,12 +14,15 @@ use rpostmap::wire::ByteOrder;
 /// As in the tests.
 #[path = "../../tests/common"]
 mod common {
+    #[expect(dead_code, reason = "only the laws ask for the length of a page")]
     pub(crate) mod updater;
     pub(crate) mod updating;
 }
 
 use common::updater::Updater;
-use common::updating::{Model, Op, Recorder, apply, assert_holds, assert_nothing_lost, build};
+use common::updating::{
+    Model, Op, Recorder, apply, assert_deletes, assert_holds, assert_nothing_lost, build,
+};
 
 /// More would only make runs slow.
 const OPS_MAX: usize = 100;
@@ -135,7 +138,10 @@ fn run<U: Updater>(input: &Input) {
             assert_nothing_lost::<U>(state, &before, &model, at);
         }
         if let Some(state) = recorder.states.get(usize::from(input.interrupted)) {
+            let at = usize::from(input.interrupted);
             assert_goes_on::<U>(state, &before, &model);
+            assert_deletes::<U>(state, before.keys().chain(model.keys()), at);
+            assert_deletes::<U>(state, before.keys().step_by(2), at);
         }
         file = recorder.file;
         assert_holds::<U>(&file, &model);

@@ -88,6 +88,62 @@ pub(crate) fn assert_holds<U: Updater>(file: &[u8], model: &Model) {
     }
 }
 
+/// All that a file holds.
+fn listed<U: Updater>(file: &[u8]) -> rpostmap::Result<Model> {
+    let reader = U::Reader::open(Store::from_bytes(file))?;
+    let pair = |pair: rpostmap::Result<rpostmap::table::KeyValue<'_>>| {
+        pair.map(|(key, value)| (key.into_owned(), value.into_owned()))
+    };
+    reader.pairs()?.map(pair).collect()
+}
+
+/// That keys can be deleted from a file that an interrupted update left, and are gone then; or that
+/// an update of it is refused with that reason. At each write of the deletion another interruption
+/// must not lose anything either.
+#[track_caller]
+pub(crate) fn assert_deletes<'k, U: Updater>(
+    state: &[u8],
+    keys: impl IntoIterator<Item = &'k Vec<u8>>,
+    at: usize,
+) {
+    let mut update = match U::open(Store::from_bytes(state)) {
+        Ok(update) => update,
+        Err(error) => {
+            let said = error.to_string();
+            assert!(said.contains("interrupted update"), "{said}");
+            return;
+        }
+    };
+    let before = match listed::<U>(state) {
+        Ok(listed) => listed,
+        // Entries that were about to be added.
+        Err(_) if U::LISTING_MAY_FAIL => return,
+        Err(error) => panic!("after write {at}: {error}"),
+    };
+    let mut after = before.clone();
+    let mut gone = Vec::new();
+    for key in keys {
+        let was_there = after.remove(key).is_some();
+        assert_eq!(
+            update.delete(key).unwrap(),
+            was_there,
+            "after write {at}: {} is listed or is not",
+            key.escape_ascii()
+        );
+        gone.push(key);
+    }
+    let mut recorder = Recorder::new(state.to_vec());
+    update.commit(&mut recorder).unwrap();
+    assert_holds::<U>(&recorder.file, &after);
+    let reader = U::Reader::open(Store::from_bytes(&*recorder.file)).unwrap();
+    for key in gone {
+        assert_eq!(reader.get(key).unwrap(), None, "after write {at}");
+    }
+    for state in recorder.states.iter().step_by(5) {
+        assert_nothing_lost::<U>(state, &before, &after, at);
+    }
+}
+
 /// A file that notes every change instead of only making it.
 pub(crate) struct Recorder {
     pub(crate) file: Vec<u8>,

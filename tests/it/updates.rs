@@ -8,7 +8,7 @@ use rpostmap::file::store::Store;
 use rpostmap::wire::ByteOrder;
 
 use crate::common::updating::{
-    Model, Op, Recorder, apply, assert_holds, assert_nothing_lost, build,
+    Model, Op, Recorder, apply, assert_deletes, assert_holds, assert_nothing_lost, build,
 };
 use crate::fixtures;
 
@@ -97,6 +97,10 @@ proptest! {
             update.commit(&mut recorder).unwrap();
             for (at, state) in recorder.states.iter().enumerate() {
                 assert_nothing_lost::<HashUpdater>(state, &before, &model, at);
+            }
+            for (at, state) in recorder.states.iter().enumerate().step_by(29) {
+                assert_deletes::<HashUpdater>(state, before.keys(), at);
+                assert_deletes::<HashUpdater>(state, model.keys().skip(at % 2).step_by(2), at);
             }
             file = recorder.file;
             assert_holds::<HashUpdater>(&file, &model);

@@ -459,7 +459,7 @@ impl<'a> Look<'a> {
     }
 
     /// The first page of a bucket above the highest, if there is anything on it.
-    fn unused_page(&self, bucket: BucketNo) -> Result<Option<Page<'a>>> {
+    pub(super) fn unused_page(&self, bucket: BucketNo) -> Result<Option<Page<'a>>> {
         let Some(number) = self.addressing().page_of(bucket) else {
             return Ok(None);
         };

@@ -10,7 +10,7 @@
 //! | `known` | what lookups found out about a file so far |
 //! | [`iter`] | listing |
 //! | `parts` | buckets taken apart for an update |
-//! | [`updater`] | put, replace and delete in place |
+//! | [`updater`] | put, replace and delete in place; what an interrupted update left is put right |
 //! | [`builder`] | write a whole file from its entries |
 
 pub mod bucket;

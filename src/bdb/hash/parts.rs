@@ -170,14 +170,7 @@ pub(super) fn take_apart(
                 return Err(Error::corrupt_slot(number.0, pair.slot, DUPLICATES_AS_KEY));
             }
         };
-        let value = match pairs.item(pair.slot + 1, pair.value)? {
-            HashItem::OnPage(value) => Value::OnPage(value.to_vec()),
-            HashItem::OffPage(item) => Value::OffPage(item),
-            HashItem::Duplicates(_) | HashItem::OffPageDuplicates(_) => {
-                let what = "several values for a key in a file that does not allow it";
-                return Err(Error::corrupt_slot(number.0, pair.slot + 1, what));
-            }
-        };
+        let value = take_value(page, pairs.item(pair.slot + 1, pair.value)?, pair.slot + 1)?;
         match key {
             Some(key) => taken.pairs.push(Pair {
                 key,
@@ -197,4 +190,16 @@ pub(super) fn take_apart(
         return Err(Error::corrupt_page(number.0, what));
     }
     Ok(taken)
+}
+
+/// A value, which lies at `slot` of its page.
+pub(super) fn take_value(page: &Page<'_>, item: HashItem<'_>, slot: u16) -> Result<Value> {
+    match item {
+        HashItem::OnPage(value) => Ok(Value::OnPage(value.to_vec())),
+        HashItem::OffPage(item) => Ok(Value::OffPage(item)),
+        HashItem::Duplicates(_) | HashItem::OffPageDuplicates(_) => {
+            let what = "several values for a key in a file that does not allow it";
+            Err(Error::corrupt_slot(page.number().0, slot, what))
+        }
+    }
 }

@@ -4,10 +4,13 @@
 //! pairs, and put together anew when the update is written. The order of writing, and what an
 //! interruption can leave, is told in `bdb::pager`; this file keeps its two rules:
 //! a pair that must leave its page goes to a **new** page, and the pages of a chain are written
-//! from the last to the first.
+//! from the last to the first. What an earlier interruption left is put right first, where it
+//! matters (see `interim_pages`).
 //!
 //! Pages are composed by the same rules as in the builder: sorted, nothing but zeros between index
 //! and items, off-page keys and on-page keys apart.
+
+mod interim;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -67,6 +70,8 @@ pub struct HashUpdater {
     freed: PageSet,
     /// Keys that were deleted and not put again.
     deleted: BTreeSet<Vec<u8>>,
+    /// Keys that were deleted, put again or not.
+    gone: BTreeSet<Vec<u8>>,
     changed: bool,
 }
 
@@ -111,6 +116,7 @@ impl HashUpdater {
             seen: PageSet::new(meta.page_count),
             freed: PageSet::new(meta.page_count),
             deleted: BTreeSet::new(),
+            gone: BTreeSet::new(),
             element_count: meta.element_count,
             addressing: meta.addressing,
             buckets: BTreeMap::new(),
@@ -201,6 +207,7 @@ impl HashUpdater {
         }
         if found {
             self.deleted.insert(key.to_vec());
+            self.gone.insert(key.to_vec());
         }
         Ok(found)
     }
@@ -246,38 +253,6 @@ impl HashUpdater {
         let interim = self.interim_pages()?;
         self.pager
             .commit(out, &old_meta, &new_meta, &interim, &old_pages)
-    }
-
-    /// Old pages without the deleted keys that would be in a wrong bucket as soon as the meta page
-    /// is written: a reader could not tell such a key from a lost one.
-    fn interim_pages(&self) -> Result<Vec<(PageNo, Vec<u8>)>> {
-        let look = self.old.look()?;
-        let format = self.pager.format();
-        let mut buckets = BTreeSet::new();
-        for key in &self.deleted {
-            let hash = self.function.hash(key);
-            let old = look.meta.addressing.bucket_of(hash);
-            if old != self.addressing.bucket_of(hash) {
-                buckets.insert(old);
-            }
-        }
-        let mut interim = Vec::new();
-        for bucket in buckets {
-            let mut chain = Chain::new(&look.meta.addressing, bucket)?;
-            // A set of its own: these pages were all read before.
-            let mut seen = PageSet::new(look.pages.count());
-            while let Some(page) = look.next_page(&mut chain)? {
-                let mut taken = take_apart(&look, bucket, &page, self.function, &mut seen)?;
-                let before = taken.pairs.len();
-                taken.pairs.retain(|pair| !self.deleted.contains(&pair.key));
-                if taken.pairs.len() != before {
-                    let (prev, next) = (page.prev()?, page.next()?);
-                    let bytes = taken.compose(format, prev, next);
-                    interim.push((taken.number, bytes));
-                }
-            }
-        }
-        Ok(interim)
     }
 
     fn write_meta(&self, page0: &mut [u8]) {

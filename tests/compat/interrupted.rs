@@ -6,11 +6,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rpostmap::bdb::PageSize;
+use rpostmap::bdb::btree::BtreeUpdater;
 use rpostmap::bdb::hash::HashUpdater;
 use rpostmap::file::store::Store;
 use rpostmap::wire::ByteOrder;
 
-use crate::common::updating::{Model, Op, Recorder, apply, assert_holds, build};
+use crate::common::updater::Updater;
+use crate::common::updating::{Model, Op, Recorder, apply, assert_deletes, assert_holds, build};
 use crate::common::{Outcome, Run, TestDir};
 use crate::oracle::{assert_clean, have, original};
 
@@ -124,8 +126,12 @@ fn source(model: &Model) -> Vec<u8> {
 }
 
 /// The answers to `-q -` for all of `keys`.
-fn answers<'a>(program: Run<'_>, keys: impl IntoIterator<Item = &'a Vec<u8>>) -> Outcome {
-    let query = program.args(["-q", "-", "hash:t"]).stdin(lines(keys));
+fn answers<'a>(
+    program: Run<'_>,
+    table: &str,
+    keys: impl IntoIterator<Item = &'a Vec<u8>>,
+) -> Outcome {
+    let query = program.args(["-q", "-", table]).stdin(lines(keys));
     query.finish().stderr_is("")
 }
 
@@ -152,11 +158,12 @@ fn assert_nothing_lost(case: &str, answers: &Outcome, before: &Model, after: &Mo
     }
 }
 
-#[test]
-fn the_original_finds_every_old_key_after_each_write_of_an_update() {
+/// Updates of a table of type `name` that stop after each write.
+fn stop_after_each_write<U: Updater>(name: &str) {
     if !have(&["postmap", "db5.3_verify"]) {
         return;
     }
+    let table = format!("{name}:t");
     let mut runs = 0;
     for size in [512, 4096] {
         let page_size = PageSize::new(size).expect("a page size");
@@ -167,8 +174,8 @@ fn the_original_finds_every_old_key_after_each_write_of_an_update() {
                     before,
                     update: ops,
                 } = scenario;
-                let file = build::<HashUpdater>(&before, page_size, order);
-                let mut update = HashUpdater::new(Store::from_bytes(file.clone())).expect("open");
+                let file = build::<U>(&before, page_size, order);
+                let mut update = U::open(Store::from_bytes(file.clone())).expect("open");
                 let mut after = before.clone();
                 for op in &ops {
                     apply(op, &mut update, &mut after);
@@ -180,18 +187,56 @@ fn the_original_finds_every_old_key_after_each_write_of_an_update() {
                 for (at, state) in recorder.states.iter().enumerate() {
                     dir.write("t.db", state);
                     let case = format!("{name}, {size}, {order:?}, write {at}");
-                    let found = answers(original(&dir, "postmap"), before.keys());
+                    let found = answers(original(&dir, "postmap"), &table, before.keys());
                     assert_nothing_lost(&case, &found, &before, &after);
                     runs += 1;
+                    assert_deletes::<U>(state, before.keys().skip(at % 2).step_by(2), at);
+                    if at % 8 == 0 {
+                        assert_deletion_counts(&dir, &case, &table, &before);
+                    }
                 }
+                dir.write("t.db", &recorder.file);
                 assert_clean(&dir, "t.db");
-                let found = answers(original(&dir, "postmap"), after.keys());
+                let found = answers(original(&dir, "postmap"), &table, after.keys());
                 assert!(found.stdout == source(&after), "{name}, {size}, {order:?}");
-                assert_holds::<HashUpdater>(&recorder.file, &after);
+                assert_holds::<U>(&recorder.file, &after);
             }
         }
     }
-    assert!((200..450).contains(&runs), "{runs} interrupted updates");
+    assert!(runs >= 200, "{runs} interrupted updates");
+}
+
+/// That the original finds all keys but those that our program deletes from what an interrupted
+/// update left, or that it says why it deletes none.
+#[track_caller]
+fn assert_deletion_counts(dir: &TestDir, case: &str, table: &str, before: &Model) {
+    let keys = || before.keys().enumerate();
+    let doomed = keys().filter(|(at, _)| at % 3 == 0).map(|(_, key)| key);
+    let kept = keys().filter(|(at, _)| at % 3 != 0).map(|(_, key)| key);
+    let old = answers(original(dir, "postmap"), table, kept.clone());
+    let deletion = dir.ours("rpostmap").args(["-d", "-", table]);
+    let deletion = deletion.stdin(lines(doomed.clone())).finish();
+    if !deletion.stderr.is_empty() {
+        let said = String::from_utf8_lossy(&deletion.stderr).into_owned();
+        assert!(said.contains("interrupted update"), "{case}: {deletion}");
+        return;
+    }
+    let new = answers(original(dir, "postmap"), table, kept);
+    assert!(new.stdout == old.stdout, "{case}: deletion changed others");
+    for program in [original(dir, "postmap"), dir.ours("rpostmap")] {
+        let found = answers(program, table, doomed.clone());
+        assert!(found.stdout.is_empty(), "{case}: {found}");
+    }
+}
+
+#[test]
+fn the_original_finds_every_old_key_after_each_write_to_a_hash_table() {
+    stop_after_each_write::<HashUpdater>("hash");
+}
+
+#[test]
+fn the_original_finds_every_old_key_after_each_write_to_a_btree_table() {
+    stop_after_each_write::<BtreeUpdater>("btree");
 }
 
 #[test]
@@ -255,7 +300,7 @@ fn an_update_that_is_killed_loses_no_old_key() {
             }
             let case = format!("{words:?}, kill {kill}");
             for program in [dir.ours("rpostmap"), original(&dir, "postmap")] {
-                let found = answers(program, before.keys());
+                let found = answers(program, "hash:t", before.keys());
                 assert_nothing_lost(&case, &found, &before, after);
             }
             // The same update again either goes through or says what happened.

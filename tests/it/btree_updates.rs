@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use rpostmap::bdb::btree::{BtreeReader, BtreeUpdater};
+use rpostmap::bdb::verify::{Defect, Invariant, verify};
 use rpostmap::bdb::{OnExisting, PageSize};
 use rpostmap::error::ErrorKind;
 use rpostmap::file::store::Store;
@@ -10,7 +11,7 @@ use rpostmap::wire::ByteOrder;
 use crate::btree::{is_structure, sample};
 use crate::common::is_ci;
 use crate::common::updating::{
-    Model, Op, Recorder, apply, assert_holds, assert_nothing_lost, build,
+    Model, Op, Recorder, apply, assert_deletes, assert_holds, assert_nothing_lost, build,
 };
 use crate::fixtures;
 use crate::updates::{key, op, order, page_size, value};
@@ -88,10 +89,11 @@ proptest! {
                 }
                 let mut state = state.clone();
                 update.commit(&mut state).unwrap();
-                let reader = BtreeReader::new(Store::from_bytes(state)).unwrap();
-                for (key, value) in &found {
-                    assert_eq!(reader.get(key).unwrap().as_deref(), Some(&value[..]));
-                }
+                assert_holds::<BtreeUpdater>(&state, &found);
+            }
+            for (at, state) in recorder.states.iter().enumerate().step_by(29) {
+                assert_deletes::<BtreeUpdater>(state, before.keys(), at);
+                assert_deletes::<BtreeUpdater>(state, model.keys().skip(at % 2).step_by(2), at);
             }
             file = recorder.file;
             assert_holds::<BtreeUpdater>(&file, &model);
@@ -130,7 +132,8 @@ fn a_table_can_grow_from_nothing_and_be_emptied_again() {
             update.commit(&mut file).unwrap();
             assert_holds::<BtreeUpdater>(&file, &model);
         }
-        assert!(file.len() <= full);
+        // Deletion moves the ends of the tree to new pages, as many as the tree is high.
+        assert!(file.len() <= full + 8 * 512, "{} of {full}", file.len());
         // The pages are used again.
         let mut update = updater(&file);
         for key in &keys {
@@ -272,5 +275,107 @@ fn an_interrupted_update_of_a_high_tree_loses_no_key() {
         }
         file = recorder.file;
         assert_holds::<BtreeUpdater>(&file, &model);
+    }
+}
+
+/// What an interruption may leave in a tree: pages that belong to nothing, and links between leaves
+/// that are not yet or no longer right.
+#[track_caller]
+fn assert_tree_is_whole(state: &[u8], at: usize) {
+    let report = verify(&Store::from_bytes(state)).unwrap();
+    let left = [Invariant::F3, Invariant::F8, Invariant::B12];
+    let others = report
+        .defects
+        .iter()
+        .filter(|d| !left.contains(&d.rule));
+    let others: Vec<&Defect> = others.collect();
+    assert!(others.is_empty(), "after write {at}: {others:?}");
+}
+
+fn numbered(i: usize) -> Vec<u8> {
+    format!("user{i:05}@a-rather-long-domain.example.com\0").into_bytes()
+}
+
+/// The file after each write of an update, and what it holds before and after.
+fn states(before: &Model, ops: &[Op]) -> (Vec<Vec<u8>>, Model) {
+    let size = PageSize::new(512).unwrap();
+    let file = build::<BtreeUpdater>(before, size, ByteOrder::Little);
+    let (mut update, mut after) = (updater(&file), before.clone());
+    for op in ops {
+        apply(op, &mut update, &mut after);
+    }
+    let mut recorder = Recorder::new(file);
+    update.commit(&mut recorder).unwrap();
+    (recorder.states, after)
+}
+
+/// A split once left copies of the keys it moved on the old page until that was written. They came
+/// to light when the keys were deleted from the new page.
+#[test]
+fn a_key_that_is_deleted_after_an_interrupted_split_is_gone() {
+    let before: Model = (0..60)
+        .map(|i| (numbered(i * 10), vec![b'v'; 20]))
+        .collect();
+    let value = || vec![b'n'; 20];
+    for ops in [
+        // One leaf is split, once and many times; then all leaves and the pages above.
+        (100..104).map(|i| Op::Put(numbered(i), value())).collect(),
+        (101..140).map(|i| Op::Put(numbered(i), value())).collect(),
+        (0..600)
+            .step_by(3)
+            .map(|i| Op::Put(numbered(i), value()))
+            .collect::<Vec<_>>(),
+        // Half of what moves is deleted by the same update.
+        (0..600)
+            .step_by(5)
+            .flat_map(|i| [Op::Put(numbered(i + 1), value()), Op::Delete(numbered(i))])
+            .collect(),
+    ] {
+        let (states, after) = states(&before, &ops);
+        for (at, state) in states.iter().enumerate() {
+            assert_nothing_lost::<BtreeUpdater>(state, &before, &after, at);
+            assert_tree_is_whole(state, at);
+            assert_deletes::<BtreeUpdater>(state, before.keys(), at);
+            for first in 0..3 {
+                let keys = before.keys().skip(first).step_by(3);
+                assert_deletes::<BtreeUpdater>(state, keys, at);
+            }
+        }
+    }
+}
+
+/// The leaf that follows the last one of the tree is read too, so it must not be one that an
+/// interrupted update took out: what is deleted afterwards would still be found there.
+#[test]
+fn a_leaf_taken_off_the_end_of_the_tree_leaves_nothing_behind() {
+    let before: Model = (0..300).map(|i| (numbered(i), vec![b'v'; 20])).collect();
+    for doomed in [0..40, 0..299, 260..300, 1..300, 0..300] {
+        let ops: Vec<_> = doomed.map(|i| Op::Delete(numbered(i))).collect();
+        let (states, after) = states(&before, &ops);
+        for (at, state) in states.iter().enumerate() {
+            assert_nothing_lost::<BtreeUpdater>(state, &before, &after, at);
+            assert_tree_is_whole(state, at);
+            assert_deletes::<BtreeUpdater>(state, before.keys(), at);
+            assert_deletes::<BtreeUpdater>(state, before.keys().skip(100).step_by(2), at);
+        }
+    }
+}
+
+/// All leaves below one internal page go, but a key of theirs comes back: below the page beside it.
+#[test]
+fn a_key_that_comes_back_elsewhere_in_the_tree_is_never_lost() {
+    let before: Model = (0..600).map(|i| (numbered(i), vec![b'v'; 20])).collect();
+    for first in (0..400).step_by(90) {
+        let back = numbered(first + 100);
+        let ops: Vec<_> = (first..first + 200)
+            .map(|i| Op::Delete(numbered(i)))
+            .chain([Op::Put(back.clone(), b"back".to_vec())])
+            .collect();
+        let (states, after) = states(&before, &ops);
+        for (at, state) in states.iter().enumerate() {
+            assert_nothing_lost::<BtreeUpdater>(state, &before, &after, at);
+            assert_tree_is_whole(state, at);
+            assert_deletes::<BtreeUpdater>(state, [&back], at);
+        }
     }
 }

@@ -11,8 +11,8 @@
 //! * files of Berkeley DB 3.0, which put long keys in the wrong place, are read from end to end
 //!   before "not found" is answered.
 //!
-//! An update that was interrupted leaves keys of a new page on the old page too, behind the
-//! separator that leads to the new one. They are not an error; the new page counts.
+//! An update of another program that was interrupted may leave keys of a new page on the old page
+//! too, behind the separator that leads to the new one. They are not an error; the new page counts.
 
 use std::borrow::Cow;
 use std::cell::RefCell;

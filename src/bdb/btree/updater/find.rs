@@ -27,7 +27,7 @@ impl BtreeUpdater {
                 continue;
             }
             // It moves from its old page: see the rules.
-            self.renew(&mut place)?;
+            self.renew_way(&mut place)?;
             let leaf = self.page(place.leaf)?;
             leaf.changed = true;
             leaf.pairs.insert(place.at, stray);

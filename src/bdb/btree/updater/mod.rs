@@ -4,12 +4,21 @@
 //! children and put together anew when the update is written. The order of writing, and what an
 //! interruption can leave, is told in `bdb::pager`. This file keeps its rules so:
 //!
-//! * a page that is split keeps its lesser half, the other half goes to a new page; nothing is ever
-//!   merged. Only the root takes over another page's content: its last child's, in one write;
-//! * old pages are written level by level from the root down. So a separator that leads to a new
-//!   page is there before the old page gives up the keys behind it, and the way to an emptied page
-//!   is closed before its neighbours forget it;
-//! * a key that is deleted and put again goes to a new page.
+//! * both halves of a page that is split go to new pages, and one write, that of the page above,
+//!   leads to them. So no page ever holds keys behind the separators that lead to it: a copy of a
+//!   key that was left there would come to light when the key itself is deleted. The root stays
+//!   where it is, and is written once with what is left or new below it;
+//! * nothing is merged. Only the root takes over another page's content: its last child's, in one
+//!   write;
+//! * old pages are written level by level from the root down: a page gets keys from beyond its old
+//!   separators only after those are gone;
+//! * a key that is deleted and put again may have lost its way at any level, so its new page and
+//!   all pages on the way to it are new: they come into the tree with the root;
+//! * so do the pages on the way to a leaf that becomes the first or the last, because readers
+//!   follow the links that lead on from there, and an old leaf still has one to the page it lost.
+//!
+//! What is interrupted then leaves a tree with every key where it belongs, and with wrong links
+//! between its leaves at most, which this file never follows.
 //!
 //! | file | job |
 //! |---|---|
@@ -180,7 +189,7 @@ impl BtreeUpdater {
         } else {
             // A key that comes back moves from its old page: see the rules.
             if self.deleted.remove(key) {
-                self.renew(&mut place)?;
+                self.renew_way(&mut place)?;
             }
             let key = self.key(key.to_vec())?;
             let leaf = self.page(place.leaf)?;

@@ -26,18 +26,25 @@ impl BtreeUpdater {
         Ok(())
     }
 
-    /// Moves the pairs of an old leaf to a new page.
-    pub(super) fn renew(&mut self, place: &mut Place) -> Result<()> {
-        if self.pager.is_new(place.leaf) {
-            return Ok(());
-        }
-        let Some(step) = place.path.last().copied() else {
-            return Ok(());
+    /// Moves the page that `path` leads to to a new page, if it is an old one, and returns its
+    /// number. The root stays where it is.
+    fn renew(&mut self, path: &[Step], number: PageNo) -> Result<PageNo> {
+        let Some(step) = path.last() else {
+            return Ok(number);
         };
-        let before = self.leaf_beside(&place.path, Side::Before)?;
-        let behind = self.leaf_beside(&place.path, Side::Behind)?;
+        if self.pager.is_new(number) {
+            return Ok(number);
+        }
+        let is_leaf = self.page(number)?.is_leaf();
+        let mut beside = [None, None];
+        if is_leaf {
+            beside = [
+                self.leaf_beside(path, Side::Before)?,
+                self.leaf_beside(path, Side::Behind)?,
+            ];
+        }
         let new = self.allocate()?;
-        let mut page = self.free_tree_page(place.leaf)?;
+        let mut page = self.free_tree_page(number)?;
         page.changed = true;
         self.pages.insert(new, page);
         let above = self.page(step.page)?;
@@ -45,9 +52,25 @@ impl BtreeUpdater {
         if let Some(child) = above.children.get_mut(step.child) {
             child.page = new;
         }
-        self.link(before, Some(new))?;
-        self.link(Some(new), behind)?;
-        place.leaf = new;
+        if is_leaf {
+            let [before, behind] = beside;
+            self.link(before, Some(new))?;
+            self.link(Some(new), behind)?;
+        }
+        Ok(new)
+    }
+
+    /// Moves the leaf of `place` and all pages on the way to it to new pages: they come into the
+    /// tree with one write, that of the root.
+    pub(super) fn renew_way(&mut self, place: &mut Place) -> Result<()> {
+        for depth in 1..=place.path.len() {
+            let (way, rest) = place.path.split_at_mut(depth);
+            let page = match rest.first_mut() {
+                Some(step) => &mut step.page,
+                None => &mut place.leaf,
+            };
+            *page = self.renew(way, *page)?;
+        }
         Ok(())
     }
 
@@ -81,6 +104,7 @@ impl BtreeUpdater {
                 }];
                 number = below;
             }
+            number = self.renew(&path, number)?;
             let behind = if self.page(number)?.is_leaf() {
                 self.leaf_beside(&path, Side::Behind)?
             } else {
@@ -166,7 +190,41 @@ impl BtreeUpdater {
             }
             self.free_tree_page(step.page)?;
         }
-        self.collapse()
+        self.collapse()?;
+        // At its end a tree must not lead on to a page that has left it, see the rules.
+        for (beside, side) in [(before, Side::Before), (behind, Side::Behind)] {
+            if beside.is_none() {
+                let mut edge = self.edge(side)?;
+                self.renew_way(&mut edge)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first leaf of the tree, or the last.
+    fn edge(&mut self, side: Side) -> Result<Place> {
+        let (mut path, mut number) = (Vec::new(), ROOT);
+        loop {
+            self.load(number, &path)?;
+            let page = self.page(number)?;
+            if page.is_leaf() {
+                return Ok(Place {
+                    path,
+                    leaf: number,
+                    at: 0,
+                    found: false,
+                });
+            }
+            let child = match side {
+                Side::Before => 0,
+                Side::Behind => page.len().saturating_sub(1),
+            };
+            path.push(Step {
+                page: number,
+                child,
+            });
+            number = self.child(number, child)?;
+        }
     }
 
     /// While the root has a single child, it takes the child's place.

@@ -4,33 +4,34 @@
 //! told at once whether it is there. Then they are written in one of two ways, whichever costs
 //! less: few changes in place, page by page, or for `lmdb:` in one transaction of its library; many
 //! by building the table anew and renaming it over the old one. Readers notice either.
+//!
+//! | file | job |
+//! |---|---|
+//! | `format` | the old table in any format, and what a new one takes over from it |
+//! | `asked` | what was asked about a table that was not there |
 
-use std::collections::{HashMap, HashSet};
-use std::fs::File;
+mod asked;
+mod format;
+
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::bdb::btree::{BtreeBuilder, BtreeUpdater};
-use crate::bdb::hash::{HashBuilder, HashUpdater};
-use crate::bdb::page::PageFormat;
-use crate::bdb::{OnExisting, PageSize};
 use crate::entries::{Entries, Inserted, OnDuplicate};
 use crate::error::{Error, Result};
 use crate::file::WriteAt;
-use crate::file::in_place::InPlace;
 use crate::file::replace::Target;
-use crate::file::store::{Store, StoreMode};
+use crate::file::store::StoreMode;
 use crate::lmdb::change::Changes;
-use crate::lmdb::{self, LmdbReader};
 use crate::source::EntrySource;
 use crate::table::ahead::{Item, Stored, StoredForm, for_each};
 use crate::table::compile::{CompileOptions, Source};
 use crate::table::file::{FileFormat, as_open_database};
-use crate::table::lmdb::{LmdbOptions, change_in_place, check_changeable, lock_file};
+use crate::table::lmdb::{LmdbOptions, check_changeable, lock_file};
 use crate::table::notice::Notice;
 use crate::table::replace::replace;
-use crate::table::traits::Listing;
-use crate::wire::ByteOrder;
+use asked::Asked;
+use format::{CDB_IS_CONSTANT, FormatUpdater, Layout};
 
 /// A table is built anew when the changes have more than one byte for this many of the table: to
 /// change a page in place costs about as much as to build several.
@@ -40,9 +41,6 @@ const REBUILD_RATIO: u64 = 8;
 const LOOKUPS_BY_PAGE: u64 = 200;
 /// To look up a key takes as long as to read about so many bytes in one go.
 const LOOKUP_COST_LEN: u64 = 8192;
-
-/// Why there are no changes of cdb tables.
-const CDB_IS_CONSTANT: &str = "cdb tables cannot be changed, only made anew from their source";
 
 /// A table that is locked for changes. Dropped without [`TableUpdater::commit`] it changes
 /// nothing.
@@ -81,30 +79,6 @@ pub struct TableUpdater {
     asked: Asked,
     /// How entries of sources are stored.
     form: Option<StoredForm>,
-}
-
-/// What was asked about the keys of a table that is not there: somebody else may make it meanwhile.
-#[derive(Default)]
-struct Asked {
-    /// As the first was.
-    usual: Option<OnDuplicate>,
-    /// Keys of the others.
-    unusual: HashMap<Vec<u8>, OnDuplicate>,
-}
-
-impl Asked {
-    fn note(&mut self, key: &[u8], on_duplicate: OnDuplicate) {
-        if *self.usual.get_or_insert(on_duplicate) != on_duplicate {
-            self.unusual.insert(key.to_vec(), on_duplicate);
-        } else if !self.unusual.is_empty() {
-            self.unusual.remove(key);
-        }
-    }
-
-    fn about(&self, key: &[u8]) -> OnDuplicate {
-        let asked = self.unusual.get(key).copied().or(self.usual);
-        asked.unwrap_or_default()
-    }
 }
 
 /// How the changes are going to be written.
@@ -486,165 +460,6 @@ impl TableUpdater {
                 let written = old.write(&target, &changes, &lmdb);
                 written.map_err(|error| error.in_file(&path))
             }
-        }
-    }
-}
-
-/// What a table that is built anew takes over from the old one.
-#[derive(Clone, Copy, Default)]
-enum Layout {
-    /// Nothing: there is none.
-    #[default]
-    New,
-    Bdb {
-        page_size: PageSize,
-        order: ByteOrder,
-    },
-    Lmdb(lmdb::Layout),
-}
-
-impl Layout {
-    fn build(
-        self,
-        format: FileFormat,
-        options: &LmdbOptions,
-        entries: &Entries,
-        out: &mut dyn WriteAt,
-    ) -> Result<u64> {
-        match (self, format) {
-            (Layout::Bdb { page_size, order }, FileFormat::Hash) => HashBuilder::new()
-                .page_size(page_size)
-                .byte_order(order)
-                .build(entries, out),
-            (Layout::Bdb { page_size, order }, FileFormat::Btree) => BtreeBuilder::new()
-                .page_size(page_size)
-                .byte_order(order)
-                .build(entries, out),
-            (Layout::Lmdb(layout), _) => options.builder(Some(layout)).build(entries, out),
-            _ => format.build(options, entries, out),
-        }
-    }
-}
-
-/// An update of a file of any format.
-enum FormatUpdater {
-    Hash(Box<HashUpdater>),
-    Btree(Box<BtreeUpdater>),
-    /// Only read here; the C library makes the changes.
-    Lmdb(Box<LmdbReader>),
-}
-
-impl FormatUpdater {
-    /// Opens a file that the caller has locked.
-    fn open(
-        format: FileFormat,
-        file: &File,
-        path: &Path,
-        mode: StoreMode,
-    ) -> Result<FormatUpdater> {
-        let file = file
-            .try_clone()
-            .map_err(|error| Error::io("open database", path, error))?;
-        let store = Store::of_locked(file, path, mode)?;
-        match format {
-            FileFormat::Hash => HashUpdater::new(store)
-                .map(Box::new)
-                .map(FormatUpdater::Hash),
-            FileFormat::Btree => BtreeUpdater::new(store)
-                .map(Box::new)
-                .map(FormatUpdater::Btree),
-            FileFormat::Lmdb => LmdbReader::new(store)
-                .map(Box::new)
-                .map(FormatUpdater::Lmdb),
-            FileFormat::Cdb => Err(Error::unsupported(CDB_IS_CONSTANT)),
-        }
-        .map_err(|error| error.in_file(path))
-    }
-
-    fn contains(&self, key: &[u8]) -> Result<bool> {
-        match self {
-            FormatUpdater::Hash(update) => Ok(update.old().get(key)?.is_some()),
-            FormatUpdater::Btree(update) => Ok(update.old().get(key)?.is_some()),
-            FormatUpdater::Lmdb(reader) => Ok(reader.get(key)?.is_some()),
-        }
-    }
-
-    /// All entries of the old file.
-    fn iter(&self) -> Result<Listing<'_>> {
-        Ok(match self {
-            FormatUpdater::Hash(update) => Box::new(update.old().iter()?),
-            FormatUpdater::Btree(update) => Box::new(update.old().iter()?),
-            FormatUpdater::Lmdb(reader) => Box::new(reader.iter()?),
-        })
-    }
-
-    /// What all pages of a Berkeley DB file have in common, and how many belong to the table.
-    fn pages(&self) -> Option<(PageFormat, u32)> {
-        match self {
-            FormatUpdater::Hash(update) => {
-                let meta = update.old().meta();
-                Some((meta.format, meta.page_count))
-            }
-            FormatUpdater::Btree(update) => {
-                let meta = update.old().meta();
-                Some((meta.format, meta.page_count))
-            }
-            FormatUpdater::Lmdb(_) => None,
-        }
-    }
-
-    fn layout(&self) -> Layout {
-        match (self, self.pages()) {
-            (FormatUpdater::Lmdb(reader), _) => Layout::Lmdb(*reader.layout()),
-            (_, Some((format, _))) => Layout::Bdb {
-                page_size: format.size,
-                order: format.order,
-            },
-            (_, None) => Layout::New,
-        }
-    }
-
-    /// Whether a table that is built anew has all that this one has. Builders write no checksums.
-    fn can_be_rebuilt(&self) -> bool {
-        self.pages().is_none_or(|(format, _)| !format.checksum)
-    }
-
-    /// The table's length in bytes.
-    fn len(&self) -> u64 {
-        match (self, self.pages()) {
-            (_, Some((format, page_count))) => format.size.bytes() as u64 * u64::from(page_count),
-            (FormatUpdater::Lmdb(reader), None) => {
-                let page_count = reader.meta().last_page.0.saturating_add(1);
-                page_count.saturating_mul(reader.layout().page_size.bytes() as u64)
-            }
-            (_, None) => 0,
-        }
-    }
-
-    /// Makes the changes in place.
-    fn write(self, target: &Target, changes: &Changes<'_>, lmdb: &LmdbOptions) -> Result<()> {
-        let file = target.existing();
-        let file = file.ok_or_else(|| Error::corrupt("table is gone"))?;
-        match self {
-            FormatUpdater::Hash(mut update) => {
-                for key in &changes.deletes {
-                    update.delete(key)?;
-                }
-                for (key, value) in &changes.puts {
-                    update.put(key, value, OnExisting::Replace)?;
-                }
-                update.commit(&mut InPlace::start(file, target.path())?)
-            }
-            FormatUpdater::Btree(mut update) => {
-                for key in &changes.deletes {
-                    update.delete(key)?;
-                }
-                for (key, value) in &changes.puts {
-                    update.put(key, value, OnExisting::Replace)?;
-                }
-                update.commit(&mut InPlace::start(file, target.path())?)
-            }
-            FormatUpdater::Lmdb(_) => change_in_place(target, changes, lmdb),
         }
     }
 }

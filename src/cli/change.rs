@@ -6,17 +6,24 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use crate::cli::create::{Made, change_failure, made_of};
 use crate::cli::input::KeyLines;
 use crate::cli::postmap::{Stop, Work};
 use crate::cli::report::{Fatal, failure};
+use crate::cli::stream::Stream;
 use crate::error::{Error, ErrorKind};
 use crate::file::store::StoreMode;
 use crate::key::NulForms;
 use crate::table::open::{OnChange, TableType, is_read_only_service};
 use crate::table::update::{Missing, TableUpdater};
 use crate::table::{FileFormat, Source, TableSpec};
+
+/// The least and the most bytes of a stream that are read ahead. From the least on a source counts
+/// as long, which also helps if the table need not be built anew.
+const READ_AHEAD_MIN: usize = 1 << 20;
+const READ_AHEAD_MAX: usize = 16 << 20;
 
 impl Work<'_> {
     /// `-i`: the first table takes all of standard input, further ones only come into being.
@@ -37,21 +44,28 @@ impl Work<'_> {
         let metadata = stdin.metadata();
         let metadata = metadata.map_err(|e| failure(&Error::io("read", "stdin", e)))?;
         let _acting = self.act_as_owner(&metadata)?;
-        let entries = self.entries("stdin".as_ref(), stdin);
+        let name = Path::new("stdin");
         let format = match made {
             Made::File(format) => format,
-            Made::Nothing => return self.fail_to_store(spec, entries),
+            Made::Nothing => return self.fail_to_store(spec, self.entries(name, stdin)),
         };
-        let mut source = Source {
-            entries,
-            len: metadata.is_file().then_some(metadata.len()),
-            mode: self.table_mode(&metadata),
-        };
+        let mode = self.table_mode(&metadata);
         let mut notify = |notice| self.notify(notice);
-        let missing = Missing::Create { mode: source.mode };
+        let missing = Missing::Create { mode };
         let path = spec.file(format.suffix());
         let mut table = TableUpdater::open(format, &path, missing, &mut notify)
             .map_err(|error| self.program.change_failure(format, &error))?;
+        // Not before the table is locked: whoever feeds us may wait for that.
+        let mut stream = Stream::from(stdin);
+        let len = match metadata.is_file() {
+            true => Some(metadata.len()),
+            false => stream.read_ahead(read_ahead_len(table.len_to_rebuild())),
+        };
+        let mut source = Source {
+            entries: self.entries(name, stream),
+            len,
+            mode,
+        };
         table
             .add(&mut source, &self.compile_options(), &mut notify)
             .and_then(|()| table.commit(&mut notify))
@@ -217,6 +231,13 @@ impl Work<'_> {
             Target::Nothing | Target::Refused(_) => Ok(()),
         }
     }
+}
+
+/// How much of a stream is read before anything is done with it: as much as makes the table be built
+/// anew, so that this is known from the start.
+fn read_ahead_len(len_to_rebuild: Option<u64>) -> usize {
+    let len = len_to_rebuild.and_then(|len| usize::try_from(len).ok());
+    len.unwrap_or(0).clamp(READ_AHEAD_MIN, READ_AHEAD_MAX)
 }
 
 /// A table that keys are being deleted from.

@@ -11,6 +11,7 @@
 //! | `migration` | other types in the place of `hash` and `btree` |
 //! | `create`, `query`, `change` | the modes |
 //! | `input` | keys on standard input |
+//! | `stream` | a source on standard input |
 //! | `message` | a message on standard input |
 //! | `verb` | what `rpostmap` does beside being `postmap`: the table of verbs |
 //! | `verify`, `dump`, `salvage`, `explain` | the verbs |
@@ -48,6 +49,7 @@ mod salvage;
 mod salvage_cdb;
 mod salvage_lmdb;
 mod settings;
+mod stream;
 mod text;
 mod verb;
 mod verify;

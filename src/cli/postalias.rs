@@ -1,18 +1,18 @@
 //! What `postalias` has of its own: where entries come from, and how they are printed.
 
-use std::fs::File;
 use std::path::Path;
 use std::time::SystemTime;
 
 use crate::cli::postmap::Work;
 use crate::cli::report::Personality;
+use crate::cli::stream::Stream;
 use crate::error::Result;
 use crate::source::{AliasSource, Entry, EntrySource, MapSource, Mark, Warning};
 
 /// The source of either program.
 pub(super) enum AnySource {
-    Map(MapSource<File>),
-    Alias(AliasSource<File>),
+    Map(MapSource<Stream>),
+    Alias(AliasSource<Stream>),
 }
 
 impl EntrySource for AnySource {
@@ -32,15 +32,16 @@ impl EntrySource for AnySource {
 }
 
 impl Work<'_> {
-    /// The entries in `file`, which messages call `name`.
-    pub(super) fn entries(&self, name: &Path, file: File) -> AnySource {
+    /// The entries in `stream`, which messages call `name`.
+    pub(super) fn entries(&self, name: &Path, stream: impl Into<Stream>) -> AnySource {
+        let stream = stream.into();
         match self.program.personality {
             Personality::Postalias => AnySource::Alias(
-                AliasSource::new(name, file, self.utf8)
+                AliasSource::new(name, stream, self.utf8)
                     .with_nis_marks(SystemTime::now(), &self.host_name),
             ),
             Personality::Postmap | Personality::Newaliases => {
-                let source = MapSource::new(name, file, self.utf8);
+                let source = MapSource::new(name, stream, self.utf8);
                 AnySource::Map(source.with_file_values(self.request.file_values))
             }
         }

@@ -54,7 +54,7 @@ impl Default for CompileOptions {
 pub struct Source<S> {
     /// Its entries.
     pub entries: S,
-    /// Its length in bytes, if it is known. A hint that saves time.
+    /// Its length in bytes, or how long it is at least, if that is known. A hint that saves time.
     pub len: Option<u64>,
     /// Permission bits of the table when there is no old one whose bits it takes over. They should
     /// not allow more than those of the source.

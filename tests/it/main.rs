@@ -61,6 +61,7 @@ mod replay;
 mod salvage;
 mod salvage_laws;
 mod stores;
+mod streams;
 mod texthash;
 mod traps;
 mod updates;

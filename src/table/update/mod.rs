@@ -196,16 +196,25 @@ impl TableUpdater {
     ///
     /// `Corrupt` or `Io` when the old table cannot be read.
     pub fn expect(&mut self, len: u64) -> Result<()> {
-        if let Work::Pages {
+        match self.len_to_rebuild() {
+            Some(least) if len >= least => self.gather_whole(len),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many more bytes of changes, at least, make the table be built anew. `None` if it is going
+    /// to be anyhow, or never.
+    pub fn len_to_rebuild(&self) -> Option<u64> {
+        let Work::Pages {
             changed_len, old, ..
         } = &self.work
-            && (changed_len + len) * REBUILD_RATIO > old.len()
-            && old.can_be_rebuilt()
-            && !self.must_stay
-        {
-            return self.gather_whole(len);
+        else {
+            return None;
+        };
+        if self.must_stay || !old.can_be_rebuilt() {
+            return None;
         }
-        Ok(())
+        Some((old.len() / REBUILD_RATIO + 1).saturating_sub(*changed_len))
     }
 
     /// Whether the table will hold `key`. Keys and values are bytes as stored.
@@ -355,17 +364,7 @@ impl TableUpdater {
 
     /// Goes over to building the table anew when there are many changes.
     fn choose(&mut self) -> Result<()> {
-        let Work::Pages {
-            old, changed_len, ..
-        } = &self.work
-        else {
-            return Ok(());
-        };
-        let is_few = *changed_len * REBUILD_RATIO <= old.len();
-        if is_few || !old.can_be_rebuilt() || self.must_stay {
-            return Ok(());
-        }
-        self.gather_whole(0)
+        self.expect(0)
     }
 
     /// Reads the whole table, to build it anew. `expected_len` bytes of changes are to come.

@@ -12,7 +12,10 @@
     clippy::cast_possible_truncation
 )]
 
+mod merge;
 mod sort;
+mod spool;
+mod stream;
 
 use std::collections::HashSet;
 use std::hash::BuildHasher;
@@ -21,7 +24,10 @@ use hashbrown::{DefaultHashBuilder, HashTable, hash_table};
 
 use crate::error::{Error, ErrorKind, Result};
 
+pub(crate) use merge::{Origin, Survivor, Survivors, write_run};
 pub(crate) use sort::sorted_numbers;
+pub(crate) use spool::{Spool, Spooled};
+pub(crate) use stream::{EntryStream, Listed};
 
 /// What happens to an entry whose key is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -58,6 +64,9 @@ struct Record {
 const REMOVED: u32 = u32::MAX;
 /// With fewer entries it is not worth while to drop replaced ones.
 const COMPACT_MIN: usize = 10_000;
+/// What an entry takes beside its bytes: its record, and either its place in the index, which is
+/// there twice while it grows, or what it is sorted by.
+pub(crate) const ENTRY_OVERHEAD: usize = 36;
 /// The most bytes a key or a value can have.
 const LEN_MAX: u64 = u32::MAX as u64 - 1;
 
@@ -168,6 +177,43 @@ impl Entries {
                 Ok(Inserted::Duplicate)
             }
         }
+    }
+
+    /// Adds an entry behind the others without a look whether its key is there: for entries that are
+    /// only to be sorted. No other kind of insertion may come after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Entries::insert`].
+    pub(crate) fn append(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let record = Record {
+            start: self.arena.len() as u64,
+            key_len: checked_len("key", key.len())?,
+            hash: 0,
+        };
+        checked_len("value", value.len())?;
+        self.next_number()?;
+        if self.ascending == self.records.len() && self.is_behind_all(key) {
+            self.ascending += 1;
+        }
+        self.push(record, key, value);
+        Ok(())
+    }
+
+    /// Takes out all entries. The memory that they had is kept for others.
+    pub(crate) fn clear(&mut self) {
+        self.arena.clear();
+        self.records.clear();
+        self.index = None;
+        self.count = 0;
+        self.ascending = 0;
+        self.repeats = HashSet::new();
+    }
+
+    /// The memory, in bytes, that the entries take at most until they are sorted.
+    #[inline]
+    pub(crate) fn memory(&self) -> usize {
+        self.arena.len() + ENTRY_OVERHEAD * self.records.len()
     }
 
     /// Whether a key is greater than that of the last record.

@@ -4,12 +4,14 @@
 //! the same entries in the same order: tables of twice as many slots as records, records put into
 //! them in their own order, and the pointer to an empty table pointing at where it would be.
 
+use std::sync::Arc;
+
 use crate::cdb::layout::{
     FILE_LEN_MAX, HEADER_LEN, ORDER, POINTER_LEN, POINTER_OFFSET_OFFSET, POINTER_SLOT_COUNT_OFFSET,
     RECORD_HEAD_LEN, SLOT_HASH_OFFSET, SLOT_LEN, SLOT_RECORD_OFFSET, Slot, TABLE_COUNT, first_slot,
     hash, table_of,
 };
-use crate::entries::Entries;
+use crate::entries::{Entries, Spool, Spooled, Survivor, Survivors};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::WriteAt;
 use crate::file::overlap::build_and_write;
@@ -44,69 +46,246 @@ impl CdbBuilder {
     /// written; whatever `out` fails with.
     pub fn build(&self, entries: &Entries, out: &mut dyn WriteAt) -> Result<u64> {
         let numbers = 0..u32::try_from(entries.number_end()).unwrap_or(u32::MAX);
-        let len = file_len(numbers.filter_map(|number| entries.lens(number)))?;
-        if entries.len() < OVERLAP_MIN {
-            return write(entries, len, out);
+        let mut len = FileLen::default();
+        for (key_len, value_len) in numbers.filter_map(|number| entries.lens(number)) {
+            len.add(key_len, value_len);
         }
-        build_and_write(out, |out| write(entries, len, out))
+        let write = |out: &mut dyn WriteAt| {
+            let slots = Vec::with_capacity(entries.len());
+            let mut file = FileWriter::new(out, Slots::Memory(slots));
+            for (key, value) in entries.iter() {
+                file.add(key, value)?;
+            }
+            file.finish()
+        };
+        let entry_count = len.entry_count;
+        let len = len.finish()?;
+        if entry_count < OVERLAP_MIN {
+            write(out)?;
+        } else {
+            build_and_write(out, write)?;
+        }
+        Ok(len)
+    }
+
+    /// Sorts entries that do not fit into `memory` bytes into lists that do, in the order of
+    /// insertion. `len` has seen all of them. `check` is called now and then.
+    ///
+    /// # Errors
+    ///
+    /// `Io`; those of `check`.
+    pub(crate) fn distribute(
+        &self,
+        len: FileLen,
+        entries: &mut Survivors,
+        runs: &Spool,
+        memory: usize,
+        check: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<SourceLists> {
+        let mut lists = Spool::new(Arc::clone(runs.scratch()), memory);
+        while let Some(Survivor { origin, key, value }) = entries.next(&mut |_, _| Ok(()))? {
+            check()?;
+            let number = origin.number;
+            lists.push(origin.run, Spooled { number, key, value })?;
+        }
+        lists.flush()?;
+        Ok(SourceLists { lists, len, memory })
+    }
+
+    /// As [`build`](CdbBuilder::build), with one list at a time in memory.
+    pub(crate) fn build_lists(&self, lists: &SourceLists, out: &mut dyn WriteAt) -> Result<u64> {
+        let SourceLists { lists, len, memory } = lists;
+        let file_len = len.finish()?;
+        build_and_write(out, |out| {
+            let slots = Spool::new(Arc::clone(lists.scratch()), *memory);
+            let mut file = FileWriter::new(out, Slots::Spooled(slots));
+            let mut entries = Entries::new();
+            let mut order = Vec::new();
+            for list in 0..lists.list_count() {
+                entries.clear();
+                order.clear();
+                let mut records = lists.read(list);
+                for at in 0u32.. {
+                    if !records.advance()? {
+                        break;
+                    }
+                    if let Some(Spooled { number, key, value }) = records.record() {
+                        entries.append(key, value)?;
+                        order.push((number, at));
+                    }
+                }
+                order.sort_unstable();
+                for &(_, at) in &order {
+                    if let Some((key, value)) = entries.entry(at) {
+                        file.add(key, value)?;
+                    }
+                }
+            }
+            file.finish()
+        })?;
+        Ok(file_len)
     }
 }
 
-/// The length of the file for keys and values of these lengths.
-fn file_len(lens: impl Iterator<Item = (usize, usize)>) -> Result<u64> {
-    let overhead = (RECORD_HEAD_LEN + SLOTS_PER_RECORD * SLOT_LEN) as u64;
-    let len = lens.fold(HEADER_LEN as u64, |len, (key_len, value_len)| {
-        len.saturating_add(overhead)
-            .saturating_add(key_len as u64)
-            .saturating_add(value_len as u64)
-    });
-    if len > FILE_LEN_MAX {
-        return Err(Error::new(ErrorKind::TooLong {
-            what: "table",
-            len,
-            max: FILE_LEN_MAX,
-        }));
-    }
-    Ok(len)
+/// Entries that do not fit into memory together: each list has those of a part of the source.
+pub(crate) struct SourceLists {
+    lists: Spool,
+    len: FileLen,
+    memory: usize,
 }
 
-/// Writes a file of `len` bytes, which are fewer than 4 GiB.
-fn write(entries: &Entries, len: u64, out: &mut dyn WriteAt) -> Result<u64> {
-    let mut pieces = Pieces::new(out, HEADER_LEN);
-    let mut slots = Vec::with_capacity(entries.len());
-    let mut counts = [0usize; TABLE_COUNT];
-    for (key, value) in entries.iter() {
+/// The length of the file for keys and values of known lengths.
+pub(crate) struct FileLen {
+    entry_count: usize,
+    len: u64,
+}
+
+impl Default for FileLen {
+    fn default() -> Self {
+        FileLen {
+            entry_count: 0,
+            len: HEADER_LEN as u64,
+        }
+    }
+}
+
+impl FileLen {
+    /// Adds an entry, in any order.
+    #[inline]
+    pub(crate) fn add(&mut self, key_len: usize, value_len: usize) {
+        let overhead = (RECORD_HEAD_LEN + SLOTS_PER_RECORD * SLOT_LEN) as u64;
+        let entry_len = (key_len as u64).saturating_add(value_len as u64);
+        self.len = self.len.saturating_add(overhead).saturating_add(entry_len);
+        self.entry_count += 1;
+    }
+
+    /// The length, which is below 4 GiB.
+    fn finish(&self) -> Result<u64> {
+        if self.len > FILE_LEN_MAX {
+            return Err(Error::new(ErrorKind::TooLong {
+                what: "table",
+                len: self.len,
+                max: FILE_LEN_MAX,
+            }));
+        }
+        Ok(self.len)
+    }
+}
+
+/// A file in the making.
+struct FileWriter<'o> {
+    pieces: Pieces<'o>,
+    slots: Slots,
+    /// How many records each table has.
+    counts: [usize; TABLE_COUNT],
+}
+
+impl FileWriter<'_> {
+    fn new(out: &mut dyn WriteAt, slots: Slots) -> FileWriter<'_> {
+        FileWriter {
+            pieces: Pieces::new(out, HEADER_LEN),
+            slots,
+            counts: [0; TABLE_COUNT],
+        }
+    }
+
+    fn add(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let pieces = &mut self.pieces;
         let slot = Slot {
             hash: hash(key),
             record: pieces.offset()?,
         };
-        if let Some(count) = counts.get_mut(usize::from(table_of(slot.hash))) {
+        if let Some(count) = self.counts.get_mut(usize::from(table_of(slot.hash))) {
             *count += 1;
         }
-        slots.push(slot);
+        self.slots.push(slot)?;
         let [key_len, value_len] = [number(key.len())?, number(value.len())?];
         pieces.push(&key_len.to_le_bytes())?;
         pieces.push(&value_len.to_le_bytes())?;
         pieces.push(key)?;
-        pieces.push(value)?;
+        pieces.push(value)
     }
-    let slots = by_table(&slots, &counts);
-    let mut header = vec![0; HEADER_LEN];
-    let mut rest = slots.as_slice();
-    for (count, pointer) in counts.into_iter().zip(header.chunks_exact_mut(POINTER_LEN)) {
-        let (own, others) = rest.split_at_checked(count).unwrap_or_default();
-        rest = others;
-        let table = table(own);
-        let slot_count = number(table.len() / SLOT_LEN)?;
-        let placed = ORDER.put_u32(pointer, POINTER_OFFSET_OFFSET, pieces.offset()?);
-        placed.expect("a pointer has room for an offset");
-        let placed = ORDER.put_u32(pointer, POINTER_SLOT_COUNT_OFFSET, slot_count);
-        placed.expect("and for a count");
-        pieces.push(&table)?;
+
+    fn finish(self) -> Result<()> {
+        let FileWriter {
+            mut pieces,
+            slots,
+            counts,
+        } = self;
+        let mut header = vec![0; HEADER_LEN];
+        let pointers = header.chunks_exact_mut(POINTER_LEN);
+        match slots {
+            Slots::Memory(slots) => {
+                let slots = by_table(&slots, &counts);
+                let mut rest = slots.as_slice();
+                for (count, pointer) in counts.into_iter().zip(pointers) {
+                    let (own, others) = rest.split_at_checked(count).unwrap_or_default();
+                    rest = others;
+                    write_table(own, pointer, &mut pieces)?;
+                }
+            }
+            Slots::Spooled(mut spool) => {
+                spool.flush()?;
+                for (table, pointer) in pointers.enumerate() {
+                    write_table(&Slots::read(&spool, table)?, pointer, &mut pieces)?;
+                }
+            }
+        }
+        pieces.flush()?;
+        pieces.out.write_at(0, &header)
     }
-    pieces.flush()?;
-    out.write_at(0, &header)?;
-    Ok(len)
+}
+
+/// Writes the table that holds `slots`, and what points at it.
+fn write_table(slots: &[Slot], pointer: &mut [u8], pieces: &mut Pieces<'_>) -> Result<()> {
+    let table = table(slots);
+    let slot_count = number(table.len() / SLOT_LEN)?;
+    let placed = ORDER.put_u32(pointer, POINTER_OFFSET_OFFSET, pieces.offset()?);
+    placed.expect("a pointer has room for an offset");
+    let placed = ORDER.put_u32(pointer, POINTER_SLOT_COUNT_OFFSET, slot_count);
+    placed.expect("and for a count");
+    pieces.push(&table)
+}
+
+/// The slots of all records, in their order.
+enum Slots {
+    Memory(Vec<Slot>),
+    /// A list for each table, of records with a hash as number and an offset as key.
+    Spooled(Spool),
+}
+
+impl Slots {
+    #[inline]
+    fn push(&mut self, slot: Slot) -> Result<()> {
+        match self {
+            Slots::Memory(slots) => {
+                slots.push(slot);
+                Ok(())
+            }
+            Slots::Spooled(spool) => {
+                let record = Spooled {
+                    number: slot.hash,
+                    key: &slot.record.to_le_bytes(),
+                    value: &[],
+                };
+                spool.push(usize::from(table_of(slot.hash)), record)
+            }
+        }
+    }
+
+    /// Those of a table.
+    fn read(spool: &Spool, table: usize) -> Result<Vec<Slot>> {
+        let mut slots = Vec::new();
+        let mut records = spool.read(table);
+        while records.advance()? {
+            slots.extend(records.record().and_then(|record| {
+                let hash = record.number;
+                let record = ORDER.u32(record.key, 0)?;
+                Some(Slot { hash, record })
+            }));
+        }
+        Ok(slots)
+    }
 }
 
 /// The slots of table 0, then those of table 1, and so on, each in the order of the records.
@@ -214,18 +393,23 @@ mod tests {
     #[test]
     fn a_file_has_less_than_4_gib() {
         let fits = 0xffff_ffff - 2048 - 24usize;
-        let len = file_len([(1, fits - 1)].into_iter());
+        let file_len = |lens: &mut dyn Iterator<Item = (usize, usize)>| {
+            let mut len = FileLen::default();
+            lens.for_each(|(key_len, value_len)| len.add(key_len, value_len));
+            len.finish()
+        };
+        let len = file_len(&mut [(1, fits - 1)].into_iter());
         assert_eq!(len.unwrap(), FILE_LEN_MAX);
         for lens in [[(1, fits), (0, 0)], [(usize::MAX, 1), (1, usize::MAX)]] {
-            let error = file_len(lens.into_iter()).unwrap_err();
+            let error = file_len(&mut lens.into_iter()).unwrap_err();
             let max = FILE_LEN_MAX;
             assert!(
                 matches!(error.kind(), ErrorKind::TooLong { what: "table", max: m, .. } if *m == max),
                 "{error}"
             );
         }
-        let all = (0..1 << 20).map(|_| (3000, 1100));
-        assert!(file_len(all).is_err());
+        let mut all = (0..1 << 20).map(|_| (3000, 1100));
+        assert!(file_len(&mut all).is_err());
     }
 
     #[test]

@@ -22,7 +22,7 @@
     clippy::cast_possible_truncation
 )]
 
-mod builder;
+pub(crate) mod builder;
 mod forward;
 pub mod iter;
 pub mod layout;

@@ -12,6 +12,9 @@ use crate::lmdb::DataVersion;
 /// For what the original does not know.
 const LMDB_FORMAT: &str = "lmdb-format";
 
+/// For sources larger than memory.
+const MEMORY: &str = "memory";
+
 /// Types that main.cf names take the place of `hash` and `btree`.
 const FOLLOW_MIGRATION: &str = "follow-migration";
 
@@ -95,6 +98,12 @@ static FLAGS: &[Flag] = &[
         Some("VERSION"),
         "make lmdb: tables for LMDB 0.9 (the default) or 1.0",
     ),
+    flag(
+        0,
+        MEMORY,
+        Some("SIZE"),
+        "make tables with about SIZE of memory (256M); what does not fit is sorted on disk",
+    ),
     flag(b'v', "verbose", None, "say more"),
     flag(
         0,
@@ -153,6 +162,8 @@ pub(super) struct Request {
     /// `-r` or `-w`, the last one; `None` is the first entry with a warning.
     pub(super) on_duplicate: Option<OnDuplicate>,
     pub(super) lmdb_format: DataVersion,
+    /// The memory to make a table with, in bytes.
+    pub(super) memory: Option<u64>,
     pub(super) verbose: bool,
     pub(super) follow_migration: bool,
     /// Values are names of files.
@@ -211,6 +222,13 @@ impl Request {
                         BadUsage::Option(Misuse::Long(text.into()))
                     })?;
                 }
+                0 if flag.long == MEMORY => {
+                    let size = size(&argument).ok_or_else(|| {
+                        let text = "--memory is a number of bytes, or of K, M or G, above 0";
+                        BadUsage::Option(Misuse::Long(text.into()))
+                    })?;
+                    request.memory = Some(size);
+                }
                 0 if flag.long == FOLLOW_MIGRATION => request.follow_migration = true,
                 0 if flag.long == "version" => {
                     return Ok(Request {
@@ -255,6 +273,21 @@ impl Request {
             _ => Err(BadUsage::Conflict("specify only one of -s -q or -d")),
         }
     }
+}
+
+/// A number of bytes, or of 2^10, 2^20 or 2^30 of them: `256M`.
+fn size(text: &OsStr) -> Option<u64> {
+    let text = text.to_str()?;
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'K' | b'k' => (text.strip_suffix(['K', 'k'])?, 10),
+        b'M' | b'm' => (text.strip_suffix(['M', 'm'])?, 20),
+        b'G' | b'g' => (text.strip_suffix(['G', 'g'])?, 30),
+        _ => (text, 0),
+    };
+    // Unlike the parser we want no sign.
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.parse::<u64>().ok().filter(|_| is_number)?;
+    number.checked_mul(1 << shift).filter(|&size| size > 0)
 }
 
 fn data_version(release: &OsStr) -> Option<DataVersion> {
@@ -399,6 +432,34 @@ mod tests {
             Request::parse(words, &program).is_err(),
             "not the original's"
         );
+    }
+
+    #[test]
+    fn memory_is_a_number_with_a_unit() {
+        for (words, size) in [
+            ("t", None),
+            ("--memory 1 t", Some(1)),
+            ("--memory=20K t", Some(20 << 10)),
+            ("--memory 256M t", Some(256 << 20)),
+            ("--memory 3g t", Some(3 << 30)),
+        ] {
+            assert_eq!(parse(words).unwrap().memory, size, "{words}");
+        }
+        for size in [
+            "",
+            "0",
+            "M",
+            "+1",
+            "-1",
+            "1.5G",
+            "1T",
+            "1MB",
+            "18446744073709551615K",
+        ] {
+            let words = format!("--memory={size} t");
+            assert!(matches!(parse(&words), Err(BadUsage::Option(_))), "{words}");
+        }
+        assert!(parse_as("postmap", "--memory=1M t").is_err());
     }
 
     #[test]

@@ -91,6 +91,7 @@ impl Work<'_> {
             nul: self.request.nul,
             on_duplicate: self.request.on_duplicate.unwrap_or_default(),
             lmdb: self.lmdb_options(),
+            memory: self.request.memory,
         }
     }
 

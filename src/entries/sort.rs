@@ -1,7 +1,7 @@
 //! Sorts entries by key, eight bytes at a time.
 //!
 //! What is compared lies next to each other in memory; the keys themselves are looked at once for
-//! every eight bytes that they share with others.
+//! every eight bytes that they share with others. Entries with one key stay in their order.
 
 use std::ops::Range;
 use std::thread;
@@ -88,9 +88,9 @@ fn merge(entries: &Entries, a: &[u32], b: &[u32]) -> Vec<u32> {
     let (mut a, mut b) = (a.iter().map(with_key), b.iter().map(with_key));
     let (mut next_a, mut next_b) = (a.next(), b.next());
     loop {
-        // No two keys are the same.
+        // Of two with one key that of `a` came first.
         let from_a = match (next_a, next_b) {
-            (Some((_, a)), Some((_, b))) => a < b,
+            (Some((_, a)), Some((_, b))) => a <= b,
             (next, _) => next.is_some(),
         };
         let number = if from_a {
@@ -156,7 +156,10 @@ fn sort_runs(entries: &Entries, all: &mut [Sortable], base: usize, mut runs: Vec
 fn divide(entries: &Entries, run: &mut [Sortable], start: usize, depth: usize) -> Vec<Run> {
     let key = |number: u32| key(entries, number);
     if run.len() <= SHORT_RUN {
-        run.sort_unstable_by(|a, b| key(a.number).cmp(key(b.number)));
+        run.sort_unstable_by(|a, b| {
+            let keys = key(a.number).cmp(key(b.number));
+            keys.then(a.number.cmp(&b.number))
+        });
         return Vec::new();
     }
     // What all have in common is passed over in one go, so that every round divides the run.
@@ -175,9 +178,13 @@ fn divide(entries: &Entries, run: &mut [Sortable], start: usize, depth: usize) -
     run.sort_unstable_by_key(|sortable| (sortable.front, sortable.len));
     let mut runs = Vec::new();
     let mut at = start;
-    for group in run.chunk_by(|a, b| (a.front, a.len) == (b.front, b.len)) {
-        if group.len() > 1 {
-            runs.push((at, at + group.len(), depth + STEP));
+    for group in run.chunk_by_mut(|a, b| (a.front, a.len) == (b.front, b.len)) {
+        match group.first() {
+            Some(first) if group.len() > 1 && first.len == MORE => {
+                runs.push((at, at + group.len(), depth + STEP));
+            }
+            // All of them have the same key.
+            _ => group.sort_unstable_by_key(|sortable| sortable.number),
         }
         at += group.len();
     }
@@ -228,6 +235,24 @@ mod tests {
         let mut expect: Vec<&[u8]> = entries.iter().map(|(key, _)| key).collect();
         expect.sort_unstable();
         assert!(sorted == expect);
+    }
+
+    #[test]
+    fn entries_with_one_key_stay_in_their_order() {
+        for ascending in [0, 500] {
+            let mut entries = Entries::new();
+            for i in 0..ascending {
+                entries.append(format!("k{i:03}").as_bytes(), b"").unwrap();
+            }
+            for i in 0..3_000u32 {
+                let key = "long enough ".repeat((i % 3) as usize) + &(i % 17).to_string();
+                entries.append(key.as_bytes(), b"").unwrap();
+                entries.append(b"k007", b"").unwrap();
+            }
+            let mut expect: Vec<u32> = (0..6_000 + ascending).collect();
+            expect.sort_by_key(|&number| entries.entry(number).unwrap().0.to_vec());
+            assert!(sorted_numbers(&entries) == expect);
+        }
     }
 
     #[test]

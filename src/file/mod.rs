@@ -10,6 +10,7 @@
 //! * [`signals`]: hold back the signals that would end the process half-way
 //! * [`privilege`]: act as the owner of a source file
 //! * `content`: a file's content in memory
+//! * `scratch`: a file without a name for what does not fit into memory, and `memory`: how much fits
 //! * `overlap`: work out a file on one thread while another one writes it
 //! * `temporary`: the file beside a table that the next one is written in
 //! * `open`: open without blocking, refuse what is not a regular file
@@ -17,10 +18,12 @@
 pub(crate) mod content;
 pub mod in_place;
 pub mod lock;
+pub(crate) mod memory;
 pub(crate) mod open;
 pub(crate) mod overlap;
 pub mod privilege;
 pub mod replace;
+pub(crate) mod scratch;
 pub mod signals;
 pub mod staging;
 pub mod store;

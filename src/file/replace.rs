@@ -33,7 +33,8 @@ pub use self::replacement::Replacement;
 pub use self::target::{Protocol, Target};
 
 pub(super) use self::overwrite::sync_directory;
-pub(super) use self::replacement::check;
+pub(crate) use self::replacement::check;
+pub(super) use self::start::is_refused;
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@
 //! seen to read, copy, compact and update. A change of layout changes them, and needs that proof
 //! again.
 
-use crate::entries::{Entries, sorted_numbers};
+use crate::entries::{Entries, EntryStream, Listed, sorted_numbers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::WriteAt;
 use crate::file::overlap::build_and_write;
@@ -97,16 +97,25 @@ impl LmdbBuilder {
             check_key(&self.layout, key)?;
         }
         let numbers = sorted_numbers(entries);
-        let write = |out: &mut dyn WriteAt| {
+        self.build_sorted(entries.len(), &mut Listed::new(entries, &numbers), out)
+    }
+
+    /// As [`build`](LmdbBuilder::build): `entries`, about `entry_count`, come in the order of their
+    /// keys, each once, and their keys are of the right lengths.
+    pub(crate) fn build_sorted(
+        &self,
+        entry_count: usize,
+        entries: &mut (impl EntryStream + Send),
+        out: &mut dyn WriteAt,
+    ) -> Result<u64> {
+        let mut write = |out: &mut dyn WriteAt| {
             let mut file = FileBuilder::new(self.layout, out);
-            for &number in &numbers {
-                if let Some((key, value)) = entries.entry(number) {
-                    file.add(key, value)?;
-                }
+            while let Some((key, value)) = entries.next_entry()? {
+                file.add(key, value)?;
             }
             file.finish(self.map_size)
         };
-        if entries.len() < OVERLAP_MIN {
+        if entry_count < OVERLAP_MIN {
             write(out)
         } else {
             build_and_write(out, write)
@@ -133,49 +142,48 @@ pub(crate) fn check_key(layout: &Layout, key: &[u8]) -> Result<()> {
 }
 
 /// A page that was written, and the least key in it and below it.
-#[derive(Clone, Copy)]
-struct Child<'e> {
-    key: &'e [u8],
+struct Child {
+    key: Vec<u8>,
     page: PageNo,
 }
 
 /// The branch pages of one height that are not written yet.
 #[derive(Default)]
-struct Level<'e> {
+struct Level {
     /// A full one, behind those that were written.
-    held: Vec<Child<'e>>,
+    held: Vec<Child>,
     /// The last one.
-    open: Vec<Child<'e>>,
+    open: Vec<Child>,
     /// The room that `open` takes.
     open_space: usize,
 }
 
 /// A file in the making.
-struct FileBuilder<'e, 'o> {
+struct FileBuilder<'o> {
     layout: Layout,
     out: PageWriter<'o>,
     leaf: NodePageBuf,
     /// The first key of `leaf`.
-    leaf_key: &'e [u8],
+    leaf_key: Vec<u8>,
     /// From the one above the leaves upwards.
-    levels: Vec<Level<'e>>,
+    levels: Vec<Level>,
     main: TreeRecord,
 }
 
-impl<'e, 'o> FileBuilder<'e, 'o> {
-    fn new(layout: Layout, out: &'o mut dyn WriteAt) -> FileBuilder<'e, 'o> {
+impl<'o> FileBuilder<'o> {
+    fn new(layout: Layout, out: &'o mut dyn WriteAt) -> FileBuilder<'o> {
         FileBuilder {
             layout,
             out: PageWriter::new(layout, out),
             leaf: NodePageBuf::new(layout, LEAF),
-            leaf_key: &[],
+            leaf_key: Vec::new(),
             levels: Vec::new(),
             main: TreeRecord::empty(0, 0),
         }
     }
 
     /// Adds an entry behind those with lesser keys.
-    fn add(&mut self, key: &'e [u8], value: &[u8]) -> Result<()> {
+    fn add(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         let layout = self.layout;
         let is_inline = layout.is_inline(key.len(), value.len());
         let space = if is_inline {
@@ -187,7 +195,8 @@ impl<'e, 'o> FileBuilder<'e, 'o> {
             self.flush_leaf()?;
         }
         if self.leaf.is_empty() {
-            self.leaf_key = key;
+            self.leaf_key.clear();
+            self.leaf_key.extend_from_slice(key);
         }
         // Entries are shorter than 4 GiB.
         let value_len = u32::try_from(value.len()).unwrap_or(u32::MAX);
@@ -236,12 +245,12 @@ impl<'e, 'o> FileBuilder<'e, 'o> {
         let page = self.out.take(1)?;
         self.leaf.write(page, &mut self.out)?;
         self.main.leaf_pages += 1;
-        let key = self.leaf_key;
+        let key = self.leaf_key.clone();
         self.add_child(0, Child { key, page })
     }
 
     /// Adds a page that was written to the branch page above it.
-    fn add_child(&mut self, height: usize, child: Child<'e>) -> Result<()> {
+    fn add_child(&mut self, height: usize, child: Child) -> Result<()> {
         if self.levels.len() == height {
             self.levels.push(Level::default());
         }
@@ -266,12 +275,12 @@ impl<'e, 'o> FileBuilder<'e, 'o> {
         self.write_branch(height, &full)
     }
 
-    fn write_branch(&mut self, height: usize, children: &[Child<'e>]) -> Result<()> {
+    fn write_branch(&mut self, height: usize, children: &[Child]) -> Result<()> {
         let layout = self.layout;
         let number = self.out.take(1)?;
         let mut page = NodePageBuf::new(layout, BRANCH);
         for (at, child) in children.iter().enumerate() {
-            let key = if at == 0 { &[][..] } else { child.key };
+            let key = if at == 0 { &[][..] } else { &child.key };
             let (low, high) = layout
                 .split_child(child.page)
                 .ok_or_else(|| too_many_pages(&layout))?;
@@ -281,7 +290,8 @@ impl<'e, 'o> FileBuilder<'e, 'o> {
         }
         page.write(number, &mut self.out)?;
         self.main.branch_pages += 1;
-        let key = children.first().map_or(&[][..], |child| child.key);
+        let key = children.first().map(|child| child.key.clone());
+        let key = key.unwrap_or_default();
         self.add_child(height + 1, Child { key, page: number })
     }
 

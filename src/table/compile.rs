@@ -6,13 +6,14 @@
 
 use std::path::Path;
 
-use crate::entries::{Entries, Inserted, OnDuplicate};
+use crate::entries::OnDuplicate;
 use crate::error::Result;
 use crate::file::WriteAt;
 use crate::key::{Fold, NulPolicy};
 use crate::source::EntrySource;
-use crate::table::ahead::{Item, Stored, StoredForm, for_each};
+use crate::table::ahead::{StoredForm, for_each};
 use crate::table::file::FileFormat;
+use crate::table::gather::{Gathered, Gatherer, Gathering};
 use crate::table::lmdb::LmdbOptions;
 use crate::table::notice::Notice;
 use crate::table::replace::Place;
@@ -21,9 +22,6 @@ use crate::table::replace::Place;
 const SOURCE_LINE_LEN: usize = 40;
 /// Memory set aside on the word of a file's length, in bytes of text.
 const RESERVE_MAX: usize = 1 << 30;
-
-/// How often it is looked whether a signal asks the process to end, where signals are held.
-const ITEMS_PER_CHECK: u64 = 4096;
 
 /// How a table is made from its source.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +35,11 @@ pub struct CompileOptions {
     pub on_duplicate: OnDuplicate,
     /// For `lmdb:` tables alone.
     pub lmdb: LmdbOptions,
+    /// The memory to get by with, in bytes; about, and some megabytes at least. What does not fit is
+    /// sorted in a file without a name beside the table; the table is the same. `None` is half of
+    /// what is available. Where no file can be made there, and for an `lmdb:` table that must be
+    /// changed in place, it takes what it takes.
+    pub memory: Option<u64>,
 }
 
 impl Default for CompileOptions {
@@ -46,6 +49,7 @@ impl Default for CompileOptions {
             nul: NulPolicy::Auto,
             on_duplicate: OnDuplicate::KeepFirst,
             lmdb: LmdbOptions::default(),
+            memory: None,
         }
     }
 }
@@ -91,63 +95,97 @@ pub fn compile<S: EntrySource + Send>(
 ) -> Result<Compiled> {
     let mut place = Place::lock(format, path, notify)?;
     let mut source = source()?;
-    let entries = read_entries(format, &mut place, &mut source, options, notify)?;
-    let entry_count = entries.len();
+    let (gathered, entry_count) = gather(format, &mut place, &mut source, options, notify)?;
     let lmdb = &options.lmdb;
-    let build = |entries: &Entries, out: &mut dyn WriteAt| format.build(lmdb, entries, out);
-    let len = place.put(source.mode, entries, build, lmdb, notify)?;
+    let build = |gathered: &mut Gathered, out: &mut dyn WriteAt| {
+        gathered.build_with(lmdb, out, |entries, out| format.build(lmdb, entries, out))
+    };
+    let len = place.put(source.mode, gathered, build, lmdb, notify)?;
     Ok(Compiled { entry_count, len })
 }
 
-fn read_entries<S: EntrySource + Send>(
+fn gather<S: EntrySource + Send>(
     format: FileFormat,
     place: &mut Place,
     source: &mut Source<S>,
     options: &CompileOptions,
     notify: &mut dyn FnMut(Notice),
-) -> Result<Entries> {
+) -> Result<(Gathered, usize)> {
     let nul = options.nul.writes_nul(format.customary_nul());
     let form = StoredForm {
         fold: options.fold,
         nul,
     };
-    let mut entries = Entries::new();
+    let gathering = Gathering {
+        format,
+        form,
+        on_duplicate: format.on_duplicate(options.on_duplicate),
+        lmdb: &options.lmdb,
+        memory: options.memory,
+    };
+    let mut gatherer = Gatherer::new(gathering, place);
     let len = source
         .len
         .and_then(|len| usize::try_from(len).ok())
         .unwrap_or(0)
         .min(RESERVE_MAX);
     // The bytes of entries are about those of their lines, which are a few dozen each.
-    entries.reserve(len / SOURCE_LINE_LEN, len);
-    let on_duplicate = format.on_duplicate(options.on_duplicate);
-    let mut item_count = 0u64;
-    for_each(&mut source.entries, source.len, form, &mut |item| {
-        item_count += 1;
-        if item_count.is_multiple_of(ITEMS_PER_CHECK) {
-            place.check_signals()?;
-        }
-        match item {
-            Item::Warning(warning) => notify(Notice::Source(warning)),
-            Item::Entry(key, value) => {
-                let checked = format.check_key(&options.lmdb, key);
-                checked.map_err(|error| error.in_file(place.path()))?;
-                if entries.insert_or(on_duplicate, key, value)? == Inserted::Duplicate {
-                    let table = format.name_in_warnings(place.path());
-                    let key = form.shown(key);
-                    notify(Notice::Duplicate { table, key });
-                }
+    gatherer.reserve(len / SOURCE_LINE_LEN, len);
+    let mut read = for_each(&mut source.entries, source.len, form, &mut |item| {
+        gatherer.item(item, notify)
+    });
+    if read.is_ok() {
+        let mut marks = source.entries.marks().iter();
+        read = marks.try_for_each(|mark| gatherer.mark(mark, notify));
+    }
+    gatherer.finish(read, notify)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::testing::TestDir;
+    use crate::source::MapSource;
+    use crate::table::gather::Spilled;
+
+    #[test]
+    fn entries_are_spilled_where_memory_is_short_and_only_there() {
+        let text: String = (0..20_000).map(|n| format!("key{n} value\n")).collect();
+        let dir = TestDir::new();
+        for (format, name) in [
+            (FileFormat::Hash, "hash"),
+            (FileFormat::Btree, "btree"),
+            (FileFormat::Lmdb, "lmdb"),
+            (FileFormat::Cdb, "cdb"),
+        ] {
+            for (memory, expect) in [
+                (None, "memory"),
+                (Some(1 << 30), "memory"),
+                (Some(1 << 16), name),
+            ] {
+                let path = dir.path("t.db");
+                let mut place = Place::lock(format, &path, &mut |_| {}).unwrap();
+                let mut source = Source {
+                    entries: MapSource::new("t", text.as_bytes(), true),
+                    len: None,
+                    mode: 0o600,
+                };
+                let options = CompileOptions {
+                    memory,
+                    ..CompileOptions::default()
+                };
+                let gathered = gather(format, &mut place, &mut source, &options, &mut |_| {});
+                let (gathered, count) = gathered.unwrap();
+                assert_eq!(count, 20_000);
+                let found = match gathered {
+                    Gathered::Memory(_) => "memory",
+                    Gathered::Spilled(Spilled::Hash(_)) => "hash",
+                    Gathered::Spilled(Spilled::Btree(..)) => "btree",
+                    Gathered::Spilled(Spilled::Lmdb(..)) => "lmdb",
+                    Gathered::Spilled(Spilled::Cdb(_)) => "cdb",
+                };
+                assert_eq!(found, expect);
             }
         }
-        Ok(())
-    })?;
-    for mark in source.entries.marks() {
-        let Stored { key, value } = form.mark(mark);
-        if entries.insert_or(on_duplicate, &key, &value)? == Inserted::Duplicate {
-            let table = format.name_in_warnings(place.path());
-            let key = mark.key.clone();
-            notify(Notice::Duplicate { table, key });
-        }
     }
-    entries.close();
-    Ok(entries)
 }

@@ -11,6 +11,8 @@
 //! | `watch` | whether the files of a table are still what they were |
 //! | [`compile`](mod@compile) | from a source text to a table |
 //! | `ahead` | a source read on a thread of its own |
+//! | `gather` | its entries in memory, or sorted in a file when they are too many |
+//! | `postponed` | what is to be said of them only after the sorting |
 //! | [`update`] | add, replace and delete entries |
 //! | [`lmdb`] | what is special about `lmdb:` tables in both |
 //! | `replace` | put a new table file in the place of the old one |
@@ -19,11 +21,13 @@
 mod ahead;
 pub mod compile;
 pub mod file;
+mod gather;
 pub mod live;
 pub mod lmdb;
 mod notice;
 pub mod open;
 pub mod options;
+mod postponed;
 mod replace;
 pub mod spec;
 pub mod traits;

@@ -4,19 +4,26 @@ use std::fmt;
 use std::path::Path;
 use std::thread;
 
-use crate::entries::Entries;
 use crate::error::{Result, masked};
 use crate::file::WriteAt;
-use crate::file::replace::{Protocol, Replacement, Target};
+use crate::file::replace::{Protocol, Replacement, Target, check};
+use crate::file::scratch::Scratch;
+use crate::file::signals::SignalHold;
 use crate::file::staging::Staging;
 use crate::table::file::FileFormat;
+use crate::table::gather::Gathered;
 use crate::table::lmdb::{LmdbOptions, is_in_use, is_rewritable, lock_file, rewrite_in_place};
 use crate::table::notice::Notice;
 
 /// Where a new table goes, and the right to put it there.
 pub(crate) enum Place {
     /// A file of any name beside the table, whose own lock keeps others out.
-    Beside(Target),
+    Beside {
+        target: Target,
+        /// As long as there is a scratch file: a signal must not end the process then where the
+        /// error of a write would say more.
+        signals: Option<SignalHold>,
+    },
     /// The file that writers of cdb tables lock.
     Staging(Staging),
 }
@@ -39,13 +46,16 @@ impl Place {
             });
         }
         target.admit_readers()?;
-        Ok(Place::Beside(target))
+        Ok(Place::Beside {
+            target,
+            signals: None,
+        })
     }
 
     /// The table file, as it was given.
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Place::Beside(target) => target.path(),
+            Place::Beside { target, .. } => target.path(),
             Place::Staging(staging) => staging.path(),
         }
     }
@@ -53,8 +63,25 @@ impl Place {
     /// Whether a signal that is held asks the process to end.
     pub(crate) fn check_signals(&mut self) -> Result<()> {
         match self {
-            Place::Beside(_) => Ok(()),
+            Place::Beside { target, signals } => match signals {
+                Some(signals) => check(signals, target.path()),
+                None => Ok(()),
+            },
             Place::Staging(staging) => staging.check_signals(),
+        }
+    }
+
+    /// Makes a file beside the table for what does not fit into memory; `None` when that is not
+    /// allowed there.
+    pub(crate) fn scratch(&mut self) -> Result<Option<Scratch>> {
+        match self {
+            Place::Beside { target, signals } => {
+                let hold = SignalHold::start(target.path())?;
+                let scratch = Scratch::create(target.real_path(), target.path())?;
+                *signals = scratch.is_some().then_some(hold);
+                Ok(scratch)
+            }
+            Place::Staging(staging) => Scratch::create(staging.path(), staging.path()),
         }
     }
 
@@ -62,16 +89,20 @@ impl Place {
     pub(crate) fn put(
         self,
         mode: u32,
-        entries: Entries,
-        build: impl FnOnce(&Entries, &mut dyn WriteAt) -> Result<u64>,
+        mut entries: Gathered,
+        build: impl FnOnce(&mut Gathered, &mut dyn WriteAt) -> Result<u64>,
         lmdb: &LmdbOptions,
         notify: &mut dyn FnMut(Notice),
     ) -> Result<u64> {
         match self {
-            Place::Beside(target) => replace(target, mode, entries, build, lmdb, notify),
+            Place::Beside { target, signals } => {
+                // From the start on the new file holds them.
+                drop(signals);
+                replace(target, mode, entries, build, lmdb, notify)
+            }
             Place::Staging(mut staging) => {
                 staging.start(mode)?;
-                let len = build(&entries, &mut staging)?;
+                let len = build(&mut entries, &mut staging)?;
                 while_dropping(entries, || staging.commit())?;
                 Ok(len)
             }
@@ -81,7 +112,7 @@ impl Place {
 
 /// Does `work`. To give back the memory of millions of entries takes as long as to wait for the
 /// disk, so both happen at once.
-fn while_dropping<T>(entries: Entries, work: impl FnOnce() -> T) -> T {
+fn while_dropping<T>(entries: Gathered, work: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         scope.spawn(|| drop(entries));
         work()
@@ -93,8 +124,8 @@ fn while_dropping<T>(entries: Entries, work: impl FnOnce() -> T) -> T {
 pub(crate) fn replace(
     target: Target,
     mode: u32,
-    entries: Entries,
-    build: impl FnOnce(&Entries, &mut dyn WriteAt) -> Result<u64>,
+    mut entries: Gathered,
+    build: impl FnOnce(&mut Gathered, &mut dyn WriteAt) -> Result<u64>,
     lmdb: &LmdbOptions,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<u64> {
@@ -103,7 +134,7 @@ pub(crate) fn replace(
         Protocol::Rewritten => target.start(mode)?,
         Protocol::Mapped => match start_mapped(target, mode, lmdb, notify)? {
             Ok(new) => new,
-            Err(target) => return rewrite_in_place(&target, &entries, lmdb),
+            Err(target) => return rewrite_in_place(&target, &entries.into_memory()?, lmdb),
         },
     };
     let other_links = new.old_has_other_links();
@@ -111,7 +142,7 @@ pub(crate) fn replace(
         .in_place()
         .map(|reason| notify(in_place(&path, reason)))
         .is_some();
-    let len = build(&entries, &mut new)?;
+    let len = build(&mut entries, &mut new)?;
     new.set_len(len)?;
     match while_dropping(entries, || new.commit())? {
         Some(reason) if !told => notify(in_place(&path, &reason)),

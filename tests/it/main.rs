@@ -49,6 +49,7 @@ mod lmdb_planted;
 #[cfg(feature = "lmdb")]
 mod lmdb_writing;
 mod lookup_corpus;
+mod memory;
 mod message;
 mod messages;
 mod model;

@@ -30,7 +30,7 @@ use crate::bdb::page::PageFormat;
 use crate::bdb::page_buf::{Links, TreePageBuf};
 use crate::bdb::writer::{NewMeta, OVERLAP_MIN, PageNumbers, Region, content_uid};
 use crate::bdb::{PageNo, PageSize};
-use crate::entries::{Entries, sorted_numbers};
+use crate::entries::{Entries, EntryStream, Listed, sorted_numbers};
 use crate::error::Result;
 use crate::file::WriteAt;
 use crate::file::overlap::build_and_write;
@@ -89,20 +89,34 @@ impl BtreeBuilder {
     /// `Unsupported` when `entries` has a key twice; `TooLong` when the file would have more than 2^32 - 1 pages; whatever `out` fails with.
     pub fn build(&self, entries: &Entries, out: &mut dyn WriteAt) -> Result<u64> {
         entries.check_distinct()?;
-        let format = PageFormat {
-            size: self.page_size,
-            order: self.order,
-            checksum: false,
-        };
-        let sizes = ItemSizes {
-            threshold: threshold(format, MIN_KEYS),
-            room: format.room(),
-        };
         let numbers = sorted_numbers(entries);
-        let write = |out: &mut dyn WriteAt| {
-            let leaves = cut_into_leaves(entries, &numbers, sizes);
-            let mut file = FileWriter::new(out, format, sizes, leaves.len())?;
-            let mut children = file.write_leaves(entries, &numbers, &leaves)?;
+        let mut cuts = self.leaf_cuts();
+        for &number in &numbers {
+            let (key_len, value_len) = entries.lens(number).unwrap_or((0, 0));
+            cuts.add(key_len, value_len);
+        }
+        self.build_sorted(cuts, &mut Listed::new(entries, &numbers), out)
+    }
+
+    /// What must be known of all entries before the first is written.
+    pub(crate) fn leaf_cuts(&self) -> LeafCuts {
+        LeafCuts::new(ItemSizes::new(self.format()))
+    }
+
+    /// As [`build`](BtreeBuilder::build): `entries` come in the order of their keys, each once, and
+    /// `cuts` has seen them all.
+    pub(crate) fn build_sorted(
+        &self,
+        cuts: LeafCuts,
+        entries: &mut (impl EntryStream + Send),
+        out: &mut dyn WriteAt,
+    ) -> Result<u64> {
+        let entry_count = cuts.entry_count;
+        let leaves = cuts.finish();
+        let mut write = |out: &mut dyn WriteAt| {
+            let mut file = FileWriter::new(out, self.format(), leaves.len())?;
+            let lowest = file.write_leaves(entries, &leaves)?;
+            let mut children = lowest.list();
             let mut level = 2;
             while children.len() > 1 {
                 children = file.write_level(&children, level)?;
@@ -110,10 +124,18 @@ impl BtreeBuilder {
             }
             file.finish(self)
         };
-        if entries.len() < OVERLAP_MIN {
+        if entry_count < OVERLAP_MIN {
             write(out)
         } else {
             build_and_write(out, write)
+        }
+    }
+
+    fn format(&self) -> PageFormat {
+        PageFormat {
+            size: self.page_size,
+            order: self.order,
+            checksum: false,
         }
     }
 }
@@ -128,6 +150,13 @@ struct ItemSizes {
 }
 
 impl ItemSizes {
+    fn new(format: PageFormat) -> ItemSizes {
+        ItemSizes {
+            threshold: threshold(format, MIN_KEYS),
+            room: format.room(),
+        }
+    }
+
     #[inline]
     fn is_off_page(self, len: usize) -> bool {
         len > self.threshold
@@ -157,22 +186,47 @@ impl ItemSizes {
     }
 }
 
-/// How many entries go on each leaf. There is always a leaf.
-fn cut_into_leaves(entries: &Entries, numbers: &[u32], sizes: ItemSizes) -> Vec<usize> {
-    let mut cuts = Vec::new();
-    let (mut count, mut used) = (0, 0);
-    for &number in numbers {
-        let (key_len, value_len) = entries.lens(number).unwrap_or((0, 0));
-        let len = sizes.leaf_item_len(key_len) + sizes.leaf_item_len(value_len);
-        if count > 0 && used + len > sizes.room {
-            cuts.push(count);
-            (count, used) = (0, 0);
+/// How many entries go on each leaf.
+#[derive(Clone)]
+pub(crate) struct LeafCuts {
+    sizes: ItemSizes,
+    entry_count: usize,
+    /// For each leaf that is full.
+    counts: Vec<usize>,
+    /// What is on the last one.
+    count: usize,
+    used: usize,
+}
+
+impl LeafCuts {
+    fn new(sizes: ItemSizes) -> LeafCuts {
+        LeafCuts {
+            sizes,
+            entry_count: 0,
+            counts: Vec::new(),
+            count: 0,
+            used: 0,
         }
-        count += 1;
-        used += len;
     }
-    cuts.push(count);
-    cuts
+
+    /// Adds an entry behind the others.
+    #[inline]
+    pub(crate) fn add(&mut self, key_len: usize, value_len: usize) {
+        let len = self.sizes.leaf_item_len(key_len) + self.sizes.leaf_item_len(value_len);
+        if self.count > 0 && self.used + len > self.sizes.room {
+            self.counts.push(self.count);
+            (self.count, self.used) = (0, 0);
+        }
+        self.entry_count += 1;
+        self.count += 1;
+        self.used += len;
+    }
+
+    /// The number for each leaf. There is always a leaf.
+    fn finish(mut self) -> Vec<usize> {
+        self.counts.push(self.count);
+        self.counts
+    }
 }
 
 /// The shortest beginning of `right` that sorts behind `left`, which sorts before `right`.
@@ -185,6 +239,33 @@ pub(crate) fn separator<'k>(left: &[u8], right: &'k [u8]) -> &'k [u8] {
 struct Child<'e> {
     page: PageNo,
     separator: &'e [u8],
+}
+
+/// Pages and the least keys that lead to them, kept apart from the entries.
+#[derive(Default)]
+struct Children {
+    pages: Vec<PageNo>,
+    separators: Vec<u8>,
+    /// Where each separator ends.
+    ends: Vec<usize>,
+}
+
+impl Children {
+    fn push(&mut self, page: PageNo, separator: &[u8]) {
+        self.pages.push(page);
+        self.separators.extend_from_slice(separator);
+        self.ends.push(self.separators.len());
+    }
+
+    fn list(&self) -> Vec<Child<'_>> {
+        let mut start = 0;
+        let children = self.pages.iter().zip(&self.ends).map(|(&page, &end)| {
+            let range = std::mem::replace(&mut start, end)..end;
+            let separator = self.separators.get(range).unwrap_or_default();
+            Child { page, separator }
+        });
+        children.collect()
+    }
 }
 
 struct FileWriter<'o> {
@@ -203,7 +284,6 @@ impl<'o> FileWriter<'o> {
     fn new(
         out: &'o mut dyn WriteAt,
         format: PageFormat,
-        sizes: ItemSizes,
         leaf_count: usize,
     ) -> Result<FileWriter<'o>> {
         let size = format.size.bytes() as u64;
@@ -214,7 +294,7 @@ impl<'o> FileWriter<'o> {
         Ok(FileWriter {
             out,
             format,
-            sizes,
+            sizes: ItemSizes::new(format),
             root: Region::new(size * u64::from(ROOT.0)),
             leaves: Region::new(size * u64::from(ROOT.0 + 1)),
             behind: Region::new(size * u64::from(numbers.next())),
@@ -223,16 +303,13 @@ impl<'o> FileWriter<'o> {
     }
 
     /// Writes all leaves; `counts` says how many entries go on each.
-    fn write_leaves<'e>(
+    fn write_leaves(
         &mut self,
-        entries: &'e Entries,
-        numbers: &[u32],
+        entries: &mut impl EntryStream,
         counts: &[usize],
-    ) -> Result<Vec<Child<'e>>> {
-        let mut children = Vec::with_capacity(counts.len());
-        let mut references = Vec::new();
-        let mut last_key: &[u8] = &[];
-        let mut rest = numbers;
+    ) -> Result<Children> {
+        let mut children = Children::default();
+        let mut last_key = Vec::new();
         let mut page = if counts.len() > 1 {
             PageNo(ROOT.0 + 1)
         } else {
@@ -240,20 +317,6 @@ impl<'o> FileWriter<'o> {
         };
         let mut prev = PageNo::NONE;
         for (at, &count) in counts.iter().enumerate() {
-            let (on_page, behind) = rest.split_at_checked(count).unwrap_or((rest, &[]));
-            rest = behind;
-            let pairs = || on_page.iter().filter_map(|&number| entries.entry(number));
-            references.clear();
-            for bytes in pairs().flat_map(|(key, value)| [key, value]) {
-                if self.sizes.is_off_page(bytes.len()) {
-                    references.push(self.write_chain(bytes)?);
-                }
-            }
-            let next = if at + 1 < counts.len() {
-                PageNo(page.0 + 1)
-            } else {
-                PageNo::NONE
-            };
             let region = if page == ROOT {
                 &mut self.root
             } else {
@@ -261,23 +324,41 @@ impl<'o> FileWriter<'o> {
             };
             let buffer = region.page(self.format.size.bytes(), self.out)?;
             let mut leaf = TreePageBuf::new(buffer, self.format);
-            let mut references = references.iter().copied();
-            for bytes in pairs().flat_map(|(key, value)| [key, value]) {
-                leaf.push_leaf(if self.sizes.is_off_page(bytes.len()) {
-                    let item = references.next().expect("one for each, see above");
-                    TreeKey::OffPage(item)
-                } else {
-                    TreeKey::OnPage(bytes)
-                });
+            let mut overflow = Overflow {
+                region: &mut self.behind,
+                numbers: &mut self.numbers,
+                format: self.format,
+                out: self.out,
+            };
+            for nth in 1..=count {
+                let Some((key, value)) = entries.next_entry()? else {
+                    break;
+                };
+                if nth == 1 {
+                    children.push(page, separator(&last_key, key));
+                }
+                if nth == count {
+                    last_key.clear();
+                    last_key.extend_from_slice(key);
+                }
+                for bytes in [key, value] {
+                    leaf.push_leaf(if self.sizes.is_off_page(bytes.len()) {
+                        TreeKey::OffPage(overflow.write_chain(bytes)?)
+                    } else {
+                        TreeKey::OnPage(bytes)
+                    });
+                }
             }
+            if count == 0 {
+                children.push(page, &[]);
+            }
+            let next = if at + 1 < counts.len() {
+                PageNo(page.0 + 1)
+            } else {
+                PageNo::NONE
+            };
             let number = page;
             leaf.finish(Links { number, prev, next }, 1);
-            let first_key = pairs().next().map_or(&[][..], |(key, _)| key);
-            children.push(Child {
-                page,
-                separator: separator(last_key, first_key),
-            });
-            last_key = pairs().next_back().map_or(last_key, |(key, _)| key);
             (prev, page) = (page, next);
         }
         Ok(children)
@@ -329,16 +410,13 @@ impl<'o> FileWriter<'o> {
     }
 
     fn write_chain(&mut self, bytes: &[u8]) -> Result<OffPage> {
-        let pages = bytes.len().div_ceil(self.format.room());
-        let first = self.numbers.take(pages as u64)?;
-        self.behind
-            .write_chain(first, bytes, self.format, self.out)?;
-        // Entries are shorter than 4 GiB.
-        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        Ok(OffPage {
-            first: PageNo(first),
-            len,
-        })
+        let mut overflow = Overflow {
+            region: &mut self.behind,
+            numbers: &mut self.numbers,
+            format: self.format,
+            out: self.out,
+        };
+        overflow.write_chain(bytes)
     }
 
     fn finish(mut self, builder: &BtreeBuilder) -> Result<u64> {
@@ -363,6 +441,29 @@ impl<'o> FileWriter<'o> {
         ];
         self.out.write_at(0, &meta.page(self.format, fields))?;
         Ok(u64::from(page_count) * self.format.size.bytes() as u64)
+    }
+}
+
+/// Where long keys and values go.
+struct Overflow<'w> {
+    region: &'w mut Region,
+    numbers: &'w mut PageNumbers,
+    format: PageFormat,
+    out: &'w mut dyn WriteAt,
+}
+
+impl Overflow<'_> {
+    fn write_chain(&mut self, bytes: &[u8]) -> Result<OffPage> {
+        let pages = bytes.len().div_ceil(self.format.room());
+        let first = self.numbers.take(pages as u64)?;
+        self.region
+            .write_chain(first, bytes, self.format, self.out)?;
+        // Entries are shorter than 4 GiB.
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        Ok(OffPage {
+            first: PageNo(first),
+            len,
+        })
     }
 }
 

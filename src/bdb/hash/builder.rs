@@ -27,6 +27,8 @@
 //! seen to read and update. A change of layout changes them, and needs that proof again.
 
 use std::cmp::Ordering;
+use std::ops::Range;
+use std::sync::Arc;
 use std::thread;
 
 use crate::bdb::hash::bucket::{Addressing, GROUP_COUNT, group};
@@ -41,7 +43,7 @@ use crate::bdb::page::PageFormat;
 use crate::bdb::page_buf::{HashPageBuf, Links};
 use crate::bdb::writer::{NewMeta, OVERLAP_MIN, PageNumbers, Region, content_uid};
 use crate::bdb::{BucketNo, PageNo, PageSize};
-use crate::entries::Entries;
+use crate::entries::{ENTRY_OVERHEAD, Entries, EntryStream, Spool, Spooled, Survivors};
 use crate::error::Result;
 use crate::file::WriteAt;
 use crate::file::overlap::build_and_write;
@@ -112,43 +114,104 @@ impl HashBuilder {
     /// `Unsupported` when `entries` has a key twice; `TooLong` when the file would have more than 2^32 - 1 pages; whatever `out` fails with.
     pub fn build(&self, entries: &Entries, out: &mut dyn WriteAt) -> Result<u64> {
         entries.check_distinct()?;
-        let format = PageFormat {
+        let number_end = u32::try_from(entries.number_end()).unwrap_or(u32::MAX);
+        let mut room = self.room();
+        for (key_len, value_len) in (0..number_end).filter_map(|number| entries.lens(number)) {
+            room.add(key_len, value_len);
+        }
+        let bucket_count = self.bucket_count.unwrap_or_else(|| room.bucket_count());
+        self.run(room.entry_count, out, |out| {
+            let mut file = FileWriter::new(out, self.format(), bucket_count)?;
+            file.write_buckets(entries, 0..bucket_count)?;
+            file.finish(self, entries.len())
+        })
+    }
+
+    /// What must be known of all entries before the first is written.
+    pub(crate) fn room(&self) -> RoomNeeded {
+        RoomNeeded {
+            sizes: PairSizes::new(self.format()),
+            entry_count: 0,
+            total: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Sorts entries that do not fit into `memory` bytes into lists that do. `room` has seen all of
+    /// them. `check` is called now and then.
+    ///
+    /// # Errors
+    ///
+    /// `Io`; those of `check`.
+    pub(crate) fn distribute(
+        &self,
+        room: &RoomNeeded,
+        entries: &mut Survivors,
+        runs: &Spool,
+        memory: usize,
+        check: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<BucketLists> {
+        let bucket_count = self.bucket_count.unwrap_or_else(|| room.bucket_count());
+        let mut lists = BucketLists {
+            lists: Spool::new(Arc::clone(runs.scratch()), memory),
+            bucket_count,
+            buckets_per_list: room.buckets_per_list(bucket_count, memory),
+            entry_count: room.entry_count,
+        };
+        let mask = bucket_count - 1;
+        while let Some((key, value)) = entries.next_entry()? {
+            check()?;
+            let list = (FUNCTION.hash(key) & mask) / lists.buckets_per_list;
+            let number = 0;
+            let record = Spooled { number, key, value };
+            lists.lists.push(list as usize, record)?;
+        }
+        lists.lists.flush()?;
+        Ok(lists)
+    }
+
+    /// As [`build`](HashBuilder::build), with one list at a time in memory.
+    pub(crate) fn build_lists(&self, lists: &BucketLists, out: &mut dyn WriteAt) -> Result<u64> {
+        self.run(lists.entry_count, out, |out| {
+            let mut file = FileWriter::new(out, self.format(), lists.bucket_count)?;
+            let mut entries = Entries::new();
+            let mut first = 0;
+            for list in 0..lists.bucket_count.div_ceil(lists.buckets_per_list) {
+                entries.clear();
+                let mut records = lists.lists.read(list as usize);
+                while records.advance()? {
+                    if let Some(Spooled { key, value, .. }) = records.record() {
+                        entries.append(key, value)?;
+                    }
+                }
+                let end = first + lists.buckets_per_list.min(lists.bucket_count - first);
+                file.write_buckets(&entries, first..end)?;
+                first = end;
+            }
+            file.finish(self, lists.entry_count)
+        })
+    }
+
+    /// Runs `write` on a thread of its own if there are many entries.
+    fn run(
+        &self,
+        entry_count: usize,
+        out: &mut dyn WriteAt,
+        write: impl FnOnce(&mut dyn WriteAt) -> Result<u64> + Send,
+    ) -> Result<u64> {
+        if entry_count < OVERLAP_MIN {
+            write(out)
+        } else {
+            build_and_write(out, write)
+        }
+    }
+
+    fn format(&self) -> PageFormat {
+        PageFormat {
             size: self.page_size,
             order: self.order,
             checksum: false,
-        };
-        let sizes = PairSizes::new(format);
-        let plan = Plan::new(entries, sizes, self.bucket_count);
-        if entries.len() < OVERLAP_MIN {
-            return self.write(entries, &plan, format, out);
         }
-        build_and_write(out, |out| self.write(entries, &plan, format, out))
-    }
-
-    fn write(
-        &self,
-        entries: &Entries,
-        plan: &Plan,
-        format: PageFormat,
-        out: &mut dyn WriteAt,
-    ) -> Result<u64> {
-        let sizes = PairSizes::new(format);
-        let mut file = FileWriter::new(out, format, plan.bucket_count)?;
-        let mut sortable = Vec::new();
-        let mut bucket_entries = Vec::new();
-        for bucket in 0..plan.bucket_count {
-            sortable.clear();
-            for &number in plan.bucket(bucket) {
-                if let Some((key, value)) = entries.entry(number) {
-                    sortable.push(Sortable::new(key, value, sizes));
-                }
-            }
-            sortable.sort_unstable_by(Sortable::compare);
-            bucket_entries.clear();
-            bucket_entries.extend(sortable.iter().map(|entry| (entry.key, entry.value)));
-            file.write_bucket(BucketNo(bucket), &bucket_entries, sizes)?;
-        }
-        file.finish(self, entries.len())
     }
 }
 
@@ -237,9 +300,54 @@ impl<'e> Sortable<'e> {
     }
 }
 
-/// Which entries go to which bucket.
-struct Plan {
+/// The room that all pairs take, which says how many buckets there are.
+pub(crate) struct RoomNeeded {
+    sizes: PairSizes,
+    entry_count: usize,
+    total: u64,
+    /// Of keys and values themselves.
+    bytes: u64,
+}
+
+/// Entries that do not fit into memory together: each list has those of some buckets that follow
+/// each other.
+pub(crate) struct BucketLists {
+    lists: Spool,
     bucket_count: u32,
+    buckets_per_list: u32,
+    entry_count: usize,
+}
+
+impl RoomNeeded {
+    /// Adds an entry, in any order.
+    #[inline]
+    pub(crate) fn add(&mut self, key_len: usize, value_len: usize) {
+        self.entry_count += 1;
+        self.total += self.sizes.pair_len(key_len, value_len) as u64;
+        self.bytes += (key_len + value_len) as u64;
+    }
+
+    /// How many buckets' entries fit into `memory` bytes, with room for some that are fuller.
+    fn buckets_per_list(&self, bucket_count: u32, memory: usize) -> u32 {
+        let needed = self.bytes + (ENTRY_OVERHEAD * self.entry_count) as u64;
+        let lists = (needed + needed / 4).div_ceil(memory.max(1) as u64);
+        let lists = u32::try_from(lists).unwrap_or(u32::MAX);
+        bucket_count.div_ceil(lists.clamp(1, bucket_count))
+    }
+
+    fn bucket_count(&self) -> u32 {
+        let room = self.sizes.room as u64;
+        let mut bucket_count: u32 = 2;
+        while u64::from(bucket_count) * room < self.total && bucket_count < 1 << 30 {
+            bucket_count *= 2;
+        }
+        bucket_count
+    }
+}
+
+/// Which entries go to which bucket, for buckets that follow each other.
+struct Plan {
+    first: u32,
     /// Numbers of entries, bucket by bucket.
     numbers: Vec<u32>,
     /// Where each bucket's numbers end.
@@ -247,21 +355,21 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(entries: &Entries, sizes: PairSizes, forced: Option<u32>) -> Plan {
+    /// All `entries` belong to `buckets`, of `bucket_count`.
+    fn new(entries: &Entries, bucket_count: u32, buckets: Range<u32>) -> Plan {
         let number_end = u32::try_from(entries.number_end()).unwrap_or(u32::MAX);
         let hashes = hash_all(entries, number_end);
-        let bucket_count =
-            forced.unwrap_or_else(|| choose_bucket_count(entries, number_end, sizes));
         let mask = bucket_count - 1;
+        let place = |hash: u32| (hash & mask).wrapping_sub(buckets.start) as usize;
         let live = || {
             (0..number_end)
                 .zip(&hashes)
                 .filter(|&(number, _)| entries.lens(number).is_some())
         };
         // A counting sort: first where each bucket begins, then every number to its place.
-        let mut ends = vec![0u32; bucket_count as usize];
-        for (_, hash) in live() {
-            if let Some(count) = ends.get_mut((hash & mask) as usize) {
+        let mut ends = vec![0u32; buckets.len()];
+        for (_, &hash) in live() {
+            if let Some(count) = ends.get_mut(place(hash)) {
                 *count += 1;
             }
         }
@@ -270,8 +378,8 @@ impl Plan {
             total += std::mem::replace(end, total);
         }
         let mut numbers = vec![0; entries.len()];
-        for (number, hash) in live() {
-            if let Some(end) = ends.get_mut((hash & mask) as usize)
+        for (number, &hash) in live() {
+            if let Some(end) = ends.get_mut(place(hash))
                 && let Some(place) = numbers.get_mut(*end as usize)
             {
                 *place = number;
@@ -279,13 +387,14 @@ impl Plan {
             }
         }
         Plan {
-            bucket_count,
+            first: buckets.start,
             numbers,
             ends,
         }
     }
 
     fn bucket(&self, bucket: u32) -> &[u32] {
+        let bucket = bucket - self.first;
         let end = |bucket: u32| self.ends.get(bucket as usize).copied().unwrap_or(0) as usize;
         let start = bucket.checked_sub(1).map_or(0, end);
         self.numbers.get(start..end(bucket)).unwrap_or_default()
@@ -316,20 +425,6 @@ fn hash_all(entries: &Entries, number_end: u32) -> Vec<u32> {
         hash(half, back);
     });
     hashes
-}
-
-fn choose_bucket_count(entries: &Entries, number_end: u32, sizes: PairSizes) -> u32 {
-    let pair_len = |number: u32| {
-        let lens = entries.lens(number);
-        lens.map_or(0, |(key, value)| sizes.pair_len(key, value) as u64)
-    };
-    let total: u64 = (0..number_end).map(pair_len).sum();
-    let room = sizes.room as u64;
-    let mut bucket_count: u32 = 2;
-    while u64::from(bucket_count) * room < total && bucket_count < 1 << 30 {
-        bucket_count *= 2;
-    }
-    bucket_count
 }
 
 struct FileWriter<'o> {
@@ -363,6 +458,27 @@ impl<'o> FileWriter<'o> {
             behind: Region::new(size * (1 + u64::from(bucket_count))),
             numbers: PageNumbers::from(bucket_count + 1, format),
         })
+    }
+
+    /// Writes `buckets`, the next ones, to which all `entries` belong.
+    fn write_buckets(&mut self, entries: &Entries, buckets: Range<u32>) -> Result<()> {
+        let sizes = PairSizes::new(self.format);
+        let plan = Plan::new(entries, self.bucket_count, buckets.clone());
+        let mut sortable = Vec::new();
+        let mut bucket_entries = Vec::new();
+        for bucket in buckets {
+            sortable.clear();
+            for &number in plan.bucket(bucket) {
+                if let Some((key, value)) = entries.entry(number) {
+                    sortable.push(Sortable::new(key, value, sizes));
+                }
+            }
+            sortable.sort_unstable_by(Sortable::compare);
+            bucket_entries.clear();
+            bucket_entries.extend(sortable.iter().map(|entry| (entry.key, entry.value)));
+            self.write_bucket(BucketNo(bucket), &bucket_entries, sizes)?;
+        }
+        Ok(())
     }
 
     /// Writes a bucket whose `entries` are in order.

@@ -130,7 +130,7 @@ impl Target {
 }
 
 /// Whether the directory does not let us create files.
-fn is_refused(error: &io::Error) -> bool {
+pub(in crate::file) fn is_refused(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(libc::EACCES | libc::EPERM | libc::EROFS)

@@ -27,6 +27,7 @@ use crate::source::EntrySource;
 use crate::table::ahead::{Item, Stored, StoredForm, for_each};
 use crate::table::compile::{CompileOptions, Source};
 use crate::table::file::{FileFormat, as_open_database};
+use crate::table::gather::Gathered;
 use crate::table::lmdb::{LmdbOptions, check_changeable, lock_file};
 use crate::table::notice::Notice;
 use crate::table::replace::replace;
@@ -438,10 +439,19 @@ impl TableUpdater {
                 table.commit(notify)
             }
             Work::Whole { entries, layout } => {
-                let build = |entries: &Entries, out: &mut dyn WriteAt| {
-                    layout.build(format, &lmdb, entries, out)
+                let build = |entries: &mut Gathered, out: &mut dyn WriteAt| {
+                    entries.build_with(&lmdb, out, |entries, out| {
+                        layout.build(format, &lmdb, entries, out)
+                    })
                 };
-                replace(target, mode, entries, build, &lmdb, notify)?;
+                replace(
+                    target,
+                    mode,
+                    Gathered::Memory(entries),
+                    build,
+                    &lmdb,
+                    notify,
+                )?;
                 Ok(())
             }
             Work::Pages { puts, deletes, .. } if puts.is_empty() && deletes.is_empty() => Ok(()),

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::cli::postalias::AnySource;
 use crate::cli::postmap::{Stop, Work};
+use crate::cli::progress::Progress;
 use crate::cli::report::{Fatal, failure};
 use crate::error::{Error, masked};
 use crate::file::open::same_file;
@@ -46,18 +47,21 @@ impl Work<'_> {
             Made::Nothing => return self.fail_to_store(spec, self.entries(path, file)),
         };
         let table = spec.file(format.suffix());
+        let progress = Progress::of(self.program, &table);
         let source = || {
             let failed = |error| Error::io("open", path, error);
             let (file, metadata) = newest(path, file, metadata).map_err(failed)?;
+            let len = metadata.is_file().then_some(metadata.len());
             Ok(Source {
-                entries: self.entries(path, file),
-                len: metadata.is_file().then_some(metadata.len()),
+                entries: self.entries(path, progress.input(file, len)),
+                len,
                 mode: self.table_mode(&metadata),
             })
         };
-        let mut notify = |notice| self.notify(notice);
-        let made = compile(format, &table, source, &self.compile_options(), &mut notify)
-            .map_err(|error| self.program.write_failure(format, spec, &error))?;
+        let mut notify = |notice| progress.suspend(|| self.notify(notice));
+        let made = compile(format, &table, source, &self.compile_options(), &mut notify);
+        drop(progress);
+        let made = made.map_err(|error| self.program.write_failure(format, spec, &error))?;
         self.verbose(|| {
             format!(
                 "{}: {} entries, {} bytes",

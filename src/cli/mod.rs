@@ -10,6 +10,7 @@
 //! | `settings` | the configuration |
 //! | `migration` | other types in the place of `hash` and `btree` |
 //! | `create`, `query`, `change` | the modes |
+//! | `progress` | how far a long run is, on a terminal |
 //! | `input` | keys on standard input |
 //! | `stream` | a source on standard input |
 //! | `message` | a message on standard input |
@@ -43,6 +44,7 @@ mod newaliases;
 mod output;
 mod postalias;
 mod postmap;
+mod progress;
 mod query;
 mod report;
 mod salvage;

@@ -4,15 +4,15 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::cli::postmap::Work;
+use crate::cli::progress::Input;
 use crate::cli::report::Personality;
-use crate::cli::stream::Stream;
 use crate::error::Result;
 use crate::source::{AliasSource, Entry, EntrySource, MapSource, Mark, Warning};
 
 /// The source of either program.
 pub(super) enum AnySource {
-    Map(MapSource<Stream>),
-    Alias(AliasSource<Stream>),
+    Map(MapSource<Input>),
+    Alias(AliasSource<Input>),
 }
 
 impl EntrySource for AnySource {
@@ -32,16 +32,16 @@ impl EntrySource for AnySource {
 }
 
 impl Work<'_> {
-    /// The entries in `stream`, which messages call `name`.
-    pub(super) fn entries(&self, name: &Path, stream: impl Into<Stream>) -> AnySource {
-        let stream = stream.into();
+    /// The entries in `input`, which messages call `name`.
+    pub(super) fn entries(&self, name: &Path, input: impl Into<Input>) -> AnySource {
+        let input = input.into();
         match self.program.personality {
             Personality::Postalias => AnySource::Alias(
-                AliasSource::new(name, stream, self.utf8)
+                AliasSource::new(name, input, self.utf8)
                     .with_nis_marks(SystemTime::now(), &self.host_name),
             ),
             Personality::Postmap | Personality::Newaliases => {
-                let source = MapSource::new(name, stream, self.utf8);
+                let source = MapSource::new(name, input, self.utf8);
                 AnySource::Map(source.with_file_values(self.request.file_values))
             }
         }

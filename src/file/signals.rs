@@ -5,7 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::path::Path;
 
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::error::{Error, Result};
@@ -103,6 +103,18 @@ impl Drop for SignalHold {
     }
 }
 
+/// Does `start`, which starts a thread: one to which no signal is delivered, so that those sent to the
+/// process reach a thread that may hold them.
+pub fn without_signals<T>(start: impl FnOnce() -> T) -> T {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let started = start();
+    if let Ok(before) = before {
+        // A mask that was read can be set.
+        let _ = before.thread_set_mask();
+    }
+    started
+}
+
 /// The signals this process ignores or handles, as a bit set: "SigIgn" and "SigCgt" of proc(5).
 /// Without procfs none is known, and all count as default.
 fn chosen_dispositions() -> u64 {
@@ -147,6 +159,15 @@ mod tests {
         let output = again(name, dir.root(), "").output().unwrap();
         assert_eq!(output.status.signal(), Some(15), "{output:?}");
         assert_eq!(dir.names(), ["held"]);
+    }
+
+    #[test]
+    fn a_thread_started_without_signals_leaves_them_to_others() {
+        let before = SigSet::thread_get_mask().unwrap();
+        let mask = without_signals(|| std::thread::spawn(SigSet::thread_get_mask));
+        let mask = mask.join().unwrap().unwrap();
+        assert!(mask.contains(Signal::SIGTERM) && mask.contains(Signal::SIGINT));
+        assert_eq!(SigSet::thread_get_mask().unwrap(), before);
     }
 
     #[test]

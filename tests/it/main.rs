@@ -56,6 +56,7 @@ mod model;
 mod mta;
 mod personalities;
 mod planted;
+mod progress;
 mod read_only;
 mod replace;
 mod replay;

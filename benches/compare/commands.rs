@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Options;
-use crate::measure::{Figures, run};
+use crate::measure::{Figures, run, run_for};
 use crate::report::{Report, Row};
 
 /// The types of tables, and the end of their files' names.
@@ -22,13 +22,19 @@ fn original_is_slow(kind: &str, count: usize) -> bool {
     count > if kind == "cdb" { 1_000_000 } else { 3_000_000 }
 }
 
+/// What ours is given to make a table with less memory than the entries take.
+const LITTLE_MEMORY: &[&str] = &["--memory=256M"];
+
 /// How often one process that looks up one key is run for one measurement.
 const PROCESS_COUNT: &str = "50";
 
 /// The program the original is, and ours under the same name.
 struct Programs {
     original: Option<PathBuf>,
+    /// Under the name of the original.
     ours: PathBuf,
+    /// Under its own name, with its own options.
+    rpostmap: PathBuf,
 }
 
 pub(crate) fn compare(options: &Options, dir: &Path, count: usize, report: &mut Report) {
@@ -38,41 +44,90 @@ pub(crate) fn compare(options: &Options, dir: &Path, count: usize, report: &mut 
     let programs = Programs {
         original: original.exists().then(|| original.to_path_buf()),
         ours,
+        rpostmap: env!("CARGO_BIN_EXE_rpostmap").into(),
     };
     for source in ["transport", "relay_password"] {
         for (kind, suffix) in TYPES {
-            let label = format!("make {kind}:{source}, {count} entries");
-            if !label.contains(&options.only) {
-                continue;
-            }
-            let skip = original_is_slow(kind, count) && !options.slow;
-            let operand = format!("{kind}:{source}");
-            let file = dir.join(format!("{source}{suffix}"));
-            let source_len = len(&dir.join(source));
-            let (theirs, ours) = in_turn(options, dir, &programs, skip, &[&operand], None, &file);
-            report.command(Row {
-                label,
-                skipped: skip.then_some("takes the original minutes; --slow runs it"),
-                theirs,
-                ours,
-                source_len: Some(source_len),
-            });
+            make(
+                options,
+                dir,
+                &programs,
+                source,
+                (kind, suffix),
+                &[],
+                count,
+                report,
+            );
         }
     }
-    baseline(options, dir, count, report);
+    // Next to what it takes without the option.
+    make(
+        options,
+        dir,
+        &programs,
+        "transport",
+        TYPES[0],
+        LITTLE_MEMORY,
+        count,
+        report,
+    );
+    baseline(options, dir, report);
     for (kind, suffix) in TYPES {
         for keys in ["hits", "misses"] {
-            let label = format!("postmap -q - {kind}:transport, {keys}, {count} entries");
+            let label = format!("postmap -q - {kind}:transport, {keys}");
             if label.contains(&options.only) {
                 query(options, dir, &programs, (kind, suffix), keys, label, report);
             }
         }
-        let label =
-            format!("postmap -q KEY {kind}:transport, {PROCESS_COUNT} processes, {count} entries");
+        let label = format!("postmap -q KEY {kind}:transport, {PROCESS_COUNT} processes");
         if label.contains(&options.only) {
             one_key(options, dir, &programs, (kind, suffix), label, report);
         }
     }
+}
+
+/// Makes a table, with `more` words for ours, which the original does not know.
+#[expect(clippy::too_many_arguments, reason = "what a row is about")]
+fn make(
+    options: &Options,
+    dir: &Path,
+    programs: &Programs,
+    source: &str,
+    (kind, suffix): (&str, &str),
+    more: &[&str],
+    count: usize,
+    report: &mut Report,
+) {
+    let words = more.iter().map(|word| format!(" {word}"));
+    let words: String = words.collect();
+    let label = format!("make {kind}:{source}{words}");
+    if !label.contains(&options.only) {
+        return;
+    }
+    let slow = original_is_slow(kind, count) && !options.slow && options.limit.is_none();
+    let skipped = if !more.is_empty() {
+        Some("it has no such option")
+    } else if slow {
+        Some("takes minutes; --slow or --limit runs it")
+    } else {
+        None
+    };
+    let operand = format!("{kind}:{source}");
+    let file = dir.join(format!("{source}{suffix}"));
+    let source_len = len(&dir.join(source));
+    let mut words = more.to_vec();
+    words.push(&operand);
+    let skip = skipped.is_some();
+    let (theirs, ours) = in_turn(options, dir, programs, skip, &words, None, &file);
+    // What a test needs is made anew; of 10^7 entries each takes gigabytes.
+    let _ = fs::remove_file(&file);
+    report.command(Row {
+        label,
+        skipped,
+        theirs,
+        ours,
+        source_len: Some(source_len),
+    });
 }
 
 /// Runs the original, unless `skip`, and ours in turn; medians. The last file each made is kept to
@@ -85,18 +140,32 @@ fn in_turn(
     words: &[&str],
     input: Option<&str>,
     file: &Path,
-) -> (Option<Side>, Side) {
-    let original = programs.original.as_deref().filter(|_| !skip);
+) -> (Theirs, Side) {
+    let mut original = programs.original.as_deref().filter(|_| !skip);
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     let mut their_len = None;
+    let mut too_long = None;
     for _ in 0..options.rounds {
-        if let Some(original) = original {
+        if let Some(program) = original {
             fresh(file, input);
-            theirs.push(run(dir, original, words, input));
-            their_len = file_len(file);
+            match run_for(dir, program, words, input, options.limit) {
+                Some(figures) => {
+                    theirs.push(figures);
+                    their_len = file_len(file);
+                }
+                None => {
+                    // Once is enough.
+                    too_long = options.limit;
+                    original = None;
+                }
+            }
         }
         fresh(file, input);
-        ours.push(run(dir, &programs.ours, words, input));
+        let program = match words.first() {
+            Some(word) if word.starts_with("--") => &programs.rpostmap,
+            _ => &programs.ours,
+        };
+        ours.push(run(dir, program, words, input));
     }
     let side = |runs: Vec<Figures>, file_len| {
         (!runs.is_empty()).then(|| Side {
@@ -105,7 +174,20 @@ fn in_turn(
         })
     };
     let ours = side(ours, file_len(file)).expect("at least one round");
-    (side(theirs, their_len), ours)
+    let theirs = match (too_long, side(theirs, their_len)) {
+        (Some(limit), _) => Theirs::TooLong(limit),
+        (None, Some(side)) => Theirs::Took(side),
+        (None, None) => Theirs::NotRun,
+    };
+    (theirs, ours)
+}
+
+/// What the original took.
+pub(crate) enum Theirs {
+    Took(Side),
+    /// It was ended after so long.
+    TooLong(Duration),
+    NotRun,
 }
 
 /// What a program took, and the file it left.
@@ -118,6 +200,10 @@ pub(crate) struct Side {
 fn fresh(file: &Path, input: Option<&str>) {
     if input.is_none() {
         let _ = fs::remove_file(file);
+        // What the original leaves when it is ended while it makes a cdb table.
+        let mut temporary = file.as_os_str().to_owned();
+        temporary.push(".tmp");
+        let _ = fs::remove_file(temporary);
     }
 }
 
@@ -182,15 +268,18 @@ fn one_key(
     report.command(Row {
         label,
         skipped: None,
-        theirs: (!theirs.is_empty()).then(|| side(theirs)),
+        theirs: match theirs.is_empty() {
+            true => Theirs::NotRun,
+            false => Theirs::Took(side(theirs)),
+        },
         ours: side(ours),
         source_len: None,
     });
 }
 
 /// The least that writing the bytes of the hash table takes.
-fn baseline(options: &Options, dir: &Path, count: usize, report: &mut Report) {
-    let label = format!("dd conv=fsync of the bytes of hash:transport, {count} entries");
+fn baseline(options: &Options, dir: &Path, report: &mut Report) {
+    let label = "dd conv=fsync of the bytes of hash:transport";
     if !label.contains(&options.only) {
         return;
     }

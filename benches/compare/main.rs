@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! cargo bench --bench compare                        # 10^4 and 10^6 entries, a few minutes
-//! cargo bench --bench compare -- --sizes 10000000 --rounds 1 --slow
+//! cargo bench --bench compare -- --sizes 10000000 --rounds 1 --limit 900 --write docs/performance.md
 //! cargo bench --bench compare -- --write docs/performance.md
 //! ```
 //!
@@ -29,6 +29,7 @@ mod report;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use report::Report;
 
@@ -37,9 +38,12 @@ struct Options {
     sizes: Vec<usize>,
     /// How often each command is run; the median counts.
     rounds: usize,
-    /// Whether to run what takes the original more than a few minutes.
+    /// Whether to run what takes the original more than a few minutes, however long it takes.
     slow: bool,
-    /// The file whose generated part is written anew.
+    /// When a command of the original is ended. With it, slow ones are run as well.
+    limit: Option<Duration>,
+    /// The file whose generated part gets the rows in the place of older ones; what was not measured
+    /// stays.
     write: Option<PathBuf>,
     /// Only rows whose label contains this.
     only: String,
@@ -50,6 +54,7 @@ fn options(words: Vec<String>) -> Result<Options, String> {
         sizes: vec![10_000, 1_000_000],
         rounds: 5,
         slow: false,
+        limit: None,
         write: None,
         only: String::new(),
     };
@@ -65,6 +70,11 @@ fn options(words: Vec<String>) -> Result<Options, String> {
             "--rounds" => {
                 let rounds = argument()?.parse::<usize>();
                 options.rounds = rounds.map_err(|error| format!("--rounds: {error}"))?.max(1);
+            }
+            "--limit" => {
+                let limit = argument()?.parse::<u64>();
+                let limit = limit.map_err(|error| format!("--limit: {error}"))?;
+                options.limit = Some(Duration::from_secs(limit.max(1)));
             }
             "--slow" => options.slow = true,
             "--write" => options.write = Some(argument()?.into()),
@@ -90,13 +100,13 @@ fn main() -> ExitCode {
         }
     };
     let dir = std::env::temp_dir().join(format!("rpostmap-compare-{}", std::process::id()));
-    let mut report = Report::new(&options);
-    run(&options, &dir, &mut report);
+    let reports = run(&options, &dir);
     let _ = std::fs::remove_dir_all(&dir);
-    let text = report.markdown();
-    println!("{text}");
+    for report in &reports {
+        println!("{}", report.markdown());
+    }
     if let Some(path) = &options.write
-        && let Err(error) = report::write(path, &text)
+        && let Err(error) = report::write(path, reports)
     {
         eprintln!("compare: {}: {error}", path.display());
         return ExitCode::FAILURE;
@@ -104,11 +114,15 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn run(options: &Options, dir: &Path, report: &mut Report) {
-    for &size in &options.sizes {
+/// A report for each size.
+fn run(options: &Options, dir: &Path) -> Vec<Report> {
+    let sizes = options.sizes.iter().map(|&size| {
+        let mut report = Report::new(options, size);
         let _ = std::fs::remove_dir_all(dir);
         data::write(dir, size);
-        commands::compare(options, dir, size, report);
-        lookups::compare(options, dir, size, report);
-    }
+        commands::compare(options, dir, size, &mut report);
+        lookups::compare(options, dir, size, &mut report);
+        report
+    });
+    sizes.collect()
 }

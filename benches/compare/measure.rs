@@ -6,7 +6,8 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -14,6 +15,9 @@ use nix::sys::time::TimeValLike;
 
 /// The first word of a call that runs a program and prints what it took.
 pub(crate) const CHILD: &str = "--measure";
+
+/// What is printed for one that took too long.
+const TOO_LONG: &str = "too long";
 
 /// What a program took.
 #[derive(Clone, Copy, Debug)]
@@ -28,12 +32,25 @@ pub(crate) struct Figures {
 
 /// Runs `program`, which must succeed, in `dir`, with `input` from there as standard input.
 pub(crate) fn run(dir: &Path, program: &Path, words: &[&str], input: Option<&str>) -> Figures {
+    let figures = run_for(dir, program, words, input, None);
+    figures.expect("it was given all the time it needs")
+}
+
+/// As [`run`]; `None` when it takes longer than `limit`, after which it is ended.
+pub(crate) fn run_for(
+    dir: &Path,
+    program: &Path,
+    words: &[&str],
+    input: Option<&str>,
+    limit: Option<Duration>,
+) -> Option<Figures> {
     let stdin = match input {
         Some(name) => File::open(dir.join(name)).expect("opened").into(),
         None => Stdio::null(),
     };
     let output = Command::new(std::env::current_exe().expect("this program"))
         .arg(CHILD)
+        .arg(limit.map_or(0, |limit| limit.as_secs().max(1)).to_string())
         .arg(program)
         .args(words)
         .current_dir(dir)
@@ -44,6 +61,9 @@ pub(crate) fn run(dir: &Path, program: &Path, words: &[&str], input: Option<&str
         .expect("started");
     assert!(output.status.success(), "{} {words:?}", program.display());
     let text = String::from_utf8(output.stdout).expect("numbers");
+    if text.trim() == TOO_LONG {
+        return None;
+    }
     let numbers: Vec<u64> = text
         .split_whitespace()
         .map(|word| word.parse().expect("a number"))
@@ -51,31 +71,57 @@ pub(crate) fn run(dir: &Path, program: &Path, words: &[&str], input: Option<&str
     let [wall, cpu, peak] = numbers[..] else {
         panic!("{text}: not three numbers");
     };
-    Figures {
+    Some(Figures {
         wall: Duration::from_nanos(wall),
         cpu: Duration::from_micros(cpu),
         peak,
-    }
+    })
 }
 
-/// Runs the program that `words` are, and prints three numbers: wall time in nanoseconds, processor
-/// time in microseconds, peak memory in bytes.
-pub(crate) fn child(words: impl Iterator<Item = String>) -> ExitCode {
+/// Runs a program, the second of `words` and its words, and prints three numbers: wall time in
+/// nanoseconds, processor time in microseconds, peak memory in bytes. The first word is a number of
+/// seconds after which it is ended, and [`TOO_LONG`] printed; 0 is for ever.
+pub(crate) fn child(mut words: impl Iterator<Item = String>) -> ExitCode {
+    let limit = words.next().and_then(|word| word.parse().ok());
     let words: Vec<String> = words.collect();
-    let Some((program, words)) = words.split_first() else {
+    let (Some(limit), Some((program, words))) = (limit, words.split_first()) else {
         return ExitCode::FAILURE;
     };
+    let mut command = Command::new(OsStr::new(program));
+    command.args(words).stdout(Stdio::null());
     let start = Instant::now();
-    let status = Command::new(OsStr::new(program))
-        .args(words)
-        .stdout(Stdio::null())
-        .status();
+    let status = match limit {
+        0 => command.status().ok(),
+        limit => match status_within(&mut command, Duration::from_secs(limit)) {
+            Some(status) => Some(status),
+            None => {
+                println!("{TOO_LONG}");
+                return ExitCode::SUCCESS;
+            }
+        },
+    };
     let wall = start.elapsed();
-    if !status.is_ok_and(|status| status.success()) {
+    if !status.is_some_and(|status| status.success()) {
         return ExitCode::FAILURE;
     }
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the kernel tells");
     let cpu = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     println!("{} {cpu} {}", wall.as_nanos(), usage.max_rss() * 1024);
     ExitCode::SUCCESS
+}
+
+/// Runs `command`, and ends it after `limit`.
+fn status_within(command: &mut Command, limit: Duration) -> Option<ExitStatus> {
+    let mut child = command.spawn().expect("started");
+    let start = Instant::now();
+    while start.elapsed() < limit {
+        if let Some(status) = child.try_wait().expect("a child of ours") {
+            return Some(status);
+        }
+        // Of what takes minutes, nothing.
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("a child of ours");
+    child.wait().expect("a child of ours");
+    None
 }

@@ -18,11 +18,6 @@ use crate::table::lmdb::LmdbOptions;
 use crate::table::notice::Notice;
 use crate::table::replace::Place;
 
-/// A guess at the length of a line.
-const SOURCE_LINE_LEN: usize = 40;
-/// Memory set aside on the word of a file's length, in bytes of text.
-const RESERVE_MAX: usize = 1 << 30;
-
 /// How a table is made from its source.
 #[derive(Clone, Copy, Debug)]
 pub struct CompileOptions {
@@ -121,16 +116,10 @@ fn gather<S: EntrySource + Send>(
         form,
         on_duplicate: format.on_duplicate(options.on_duplicate),
         lmdb: &options.lmdb,
+        len: source.len,
         memory: options.memory,
     };
     let mut gatherer = Gatherer::new(gathering, place);
-    let len = source
-        .len
-        .and_then(|len| usize::try_from(len).ok())
-        .unwrap_or(0)
-        .min(RESERVE_MAX);
-    // The bytes of entries are about those of their lines, which are a few dozen each.
-    gatherer.reserve(len / SOURCE_LINE_LEN, len);
     let mut read = for_each(&mut source.entries, source.len, form, &mut |item| {
         gatherer.item(item, notify)
     });

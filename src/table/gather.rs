@@ -20,7 +20,8 @@ use crate::bdb::hash::builder::{BucketLists, RoomNeeded};
 use crate::cdb::CdbBuilder;
 use crate::cdb::builder::{FileLen, SourceLists};
 use crate::entries::{
-    Entries, EntryStream, Inserted, OnDuplicate, Origin, Spool, Survivors, write_run,
+    ENTRY_OVERHEAD, Entries, EntryStream, Inserted, OnDuplicate, Origin, Spool, Survivors,
+    write_run,
 };
 use crate::error::{ErrorKind, Result};
 use crate::file::WriteAt;
@@ -40,6 +41,8 @@ const BESIDE_ENTRIES: u64 = 24 << 20;
 const ASK_MIN: usize = 16 << 20;
 /// Unless a limit is given, one of so many parts of the memory that is available is taken.
 const AVAILABLE_PART: u64 = 2;
+/// Memory set aside on the word of a file's length, in bytes of text.
+const RESERVE_MAX: usize = 1 << 30;
 /// How often it is looked whether a signal asks the process to end, where signals are held.
 const ITEMS_PER_CHECK: u64 = 4096;
 
@@ -133,6 +136,8 @@ pub(crate) struct Gathering<'g> {
     pub(crate) form: StoredForm,
     pub(crate) on_duplicate: OnDuplicate,
     pub(crate) lmdb: &'g LmdbOptions,
+    /// The length of the source in bytes, if it is known.
+    pub(crate) len: Option<u64>,
     /// The memory that may be taken, in bytes; by default a part of what is available.
     pub(crate) memory: Option<u64>,
 }
@@ -181,13 +186,21 @@ impl<'g> Gatherer<'g> {
         }
     }
 
-    /// Makes room for `count` entries of `len` bytes altogether, as far as that is allowed.
-    pub(crate) fn reserve(&mut self, count: usize, len: usize) {
+    /// Makes room for all entries of a source of `len` bytes, as far as that is allowed: once some
+    /// have been seen, it is known how many there are about.
+    fn reserve(&mut self, len: u64) {
+        let len = usize::try_from(len).unwrap_or(usize::MAX).min(RESERVE_MAX);
         if !self.is_asked && len > ASK_MIN {
             self.ask();
         }
-        let len = len.min(self.budget);
-        self.entries.reserve(count.min(len), len);
+        let seen = self.entries.memory();
+        let count = self.entries.number_end().max(1);
+        let bytes = seen - ENTRY_OVERHEAD * self.entries.number_end();
+        // Keys and values are about as long as their lines.
+        let line_len = bytes.div_ceil(count).max(1);
+        let budget = self.budget.saturating_sub(seen);
+        let count = (len / line_len).min(budget / (line_len + ENTRY_OVERHEAD));
+        self.entries.reserve(count, count.saturating_mul(line_len));
     }
 
     fn ask(&mut self) {
@@ -200,6 +213,13 @@ impl<'g> Gatherer<'g> {
         self.item_count += 1;
         if self.item_count.is_multiple_of(ITEMS_PER_CHECK) {
             self.place.check_signals()?;
+            if let Some(len) = self
+                .gathering
+                .len
+                .filter(|_| self.item_count == ITEMS_PER_CHECK)
+            {
+                self.reserve(len);
+            }
         }
         match item {
             Item::Warning(warning) => self.warning(warning, notify),

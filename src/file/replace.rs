@@ -33,7 +33,7 @@ pub use self::replacement::Replacement;
 pub use self::target::{Protocol, Target};
 
 pub(super) use self::overwrite::sync_directory;
-pub(crate) use self::replacement::check;
+pub(super) use self::replacement::check;
 pub(super) use self::start::is_refused;
 
 #[cfg(test)]

@@ -55,14 +55,22 @@ impl SignalHold {
     /// Starts to hold signals for a change of the file `path`, which is only named in errors:
     /// action "hold signals for".
     pub fn start(path: &Path) -> Result<SignalHold> {
-        SignalHold::begin().map_err(|error| Error::io("hold signals for", path, error))
+        let failed = |error| Error::io("hold signals for", path, error);
+        SignalHold::begin(|_| true).map_err(failed)
     }
 
-    fn begin() -> io::Result<SignalHold> {
+    /// Holds the one signal that ends a process whose file gets longer than it may, and none else:
+    /// the write fails then, and its error says so. Errors: as those of [`start`](SignalHold::start).
+    pub(crate) fn of_file_size(path: &Path) -> Result<SignalHold> {
+        let failed = |error| Error::io("hold signals for", path, error);
+        SignalHold::begin(|signal| signal == Signal::SIGXFSZ).map_err(failed)
+    }
+
+    fn begin(is_meant: impl Fn(Signal) -> bool) -> io::Result<SignalHold> {
         let before = SigSet::thread_get_mask()?;
         let chosen = chosen_dispositions();
         let held: SigSet = Signal::iterator()
-            .filter(|signal| !LEFT_ALONE.contains(signal))
+            .filter(|signal| !LEFT_ALONE.contains(signal) && is_meant(*signal))
             .filter(|signal| !before.contains(*signal))
             .filter(|signal| chosen & bit(*signal) == 0)
             .collect();

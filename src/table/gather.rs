@@ -23,7 +23,7 @@ use crate::entries::{
     ENTRY_OVERHEAD, Entries, EntryStream, Inserted, OnDuplicate, Origin, Spool, Survivors,
     write_run,
 };
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file::WriteAt;
 use crate::file::memory::available;
 use crate::source::{Mark, Warning};
@@ -96,7 +96,7 @@ impl Gathered {
                 }
                 Ok(entries)
             }
-            Gathered::Spilled(_) => unreachable!("no other table is changed in place"),
+            Gathered::Spilled(_) => Err(Error::unsupported("changing such a table in place")),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::error::{Result, masked};
 use crate::file::WriteAt;
-use crate::file::replace::{Protocol, Replacement, Target, check};
+use crate::file::replace::{Protocol, Replacement, Target};
 use crate::file::scratch::Scratch;
 use crate::file::signals::SignalHold;
 use crate::file::staging::Staging;
@@ -20,8 +20,7 @@ pub(crate) enum Place {
     /// A file of any name beside the table, whose own lock keeps others out.
     Beside {
         target: Target,
-        /// As long as there is a scratch file: a signal must not end the process then where the
-        /// error of a write would say more.
+        /// As long as there is a scratch file that could get too long.
         signals: Option<SignalHold>,
     },
     /// The file that writers of cdb tables lock.
@@ -60,13 +59,11 @@ impl Place {
         }
     }
 
-    /// Whether a signal that is held asks the process to end.
+    /// Whether a signal that is held asks the process to end. Beside a table none is held but while
+    /// the new one is written.
     pub(crate) fn check_signals(&mut self) -> Result<()> {
         match self {
-            Place::Beside { target, signals } => match signals {
-                Some(signals) => check(signals, target.path()),
-                None => Ok(()),
-            },
+            Place::Beside { .. } => Ok(()),
             Place::Staging(staging) => staging.check_signals(),
         }
     }
@@ -76,7 +73,7 @@ impl Place {
     pub(crate) fn scratch(&mut self) -> Result<Option<Scratch>> {
         match self {
             Place::Beside { target, signals } => {
-                let hold = SignalHold::start(target.path())?;
+                let hold = SignalHold::of_file_size(target.path())?;
                 let scratch = Scratch::create(target.real_path(), target.path())?;
                 *signals = scratch.is_some().then_some(hold);
                 Ok(scratch)

@@ -45,7 +45,7 @@ fn a_table_made_with_little_memory_is_the_same_and_so_are_the_warnings() {
         return shout("memory: the original has no such option");
     }
     let dir = TestDir::new("memory");
-    dir.write("t", source(25_000));
+    dir.write("t", source(20_000));
     for (kind, file) in TABLES {
         for options in ["", "-w", "-r", "-n -f"] {
             let words = || options.split_whitespace().map(str::to_owned);
@@ -97,8 +97,8 @@ fn both(
 
 #[test]
 fn the_library_makes_the_same_table_whichever_entries_stay() {
-    let text = source(20_000);
-    let sorted: String = (0..20_000)
+    let text = source(8_000);
+    let sorted: String = (0..8_000)
         .map(|n| format!("k{n:07} {n}\nk{n:07} again\n"))
         .collect();
     for text in [text, sorted] {
@@ -204,6 +204,44 @@ fn a_directory_that_takes_no_file_has_its_table_rewritten_in_place() {
         "{end}"
     );
     assert!(fs::read(dir.file("d/t.db")).expect("there") == expect);
+}
+
+#[cfg(feature = "lmdb")]
+#[test]
+fn an_lmdb_table_that_programs_use_is_changed_in_place_all_the_same() {
+    if is_stand_in() {
+        return shout("memory: the original has no such option");
+    }
+    let dir = TestDir::new("memory-lock-file");
+    dir.write("t", source(20_000));
+    let list = || dir.ours("rpostmap").args(["-s", "lmdb:t"]).finish().stdout;
+    let whole = dir.ours("rpostmap").args(["lmdb:t"]).finish().status_is(0);
+    let expect = list();
+    dir.write("t.lmdb-lock", "");
+    let end = dir
+        .ours("rpostmap")
+        .args(["--memory=1M", "lmdb:t"])
+        .finish();
+    end.status_is(0).stderr_is(&whole.stderr);
+    assert!(expect.len() > 500_000 && list() == expect);
+}
+
+/// A limit of the length of files, which some shells set, ends no run without a word.
+#[test]
+fn a_file_that_may_not_get_long_enough_is_an_error() {
+    if is_stand_in() {
+        return shout("memory: the original has no such option");
+    }
+    for (kind, _) in TABLES {
+        let dir = TestDir::new("memory-limit");
+        dir.write("t", source(30_000));
+        let _ = dir.ours("rpostmap");
+        let script = format!("ulimit -f 400; rpostmap --memory=1M {kind}:t");
+        let end = dir.shell(&script).finish().status_is(1);
+        let text = String::from_utf8_lossy(&end.stderr).into_owned();
+        assert!(text.ends_with("File too large\n"), "{kind}: {end}");
+        assert_eq!(dir.names(), ["t"]);
+    }
 }
 
 /// Runs in a mount namespace of its own, so that nothing is left mounted.

@@ -167,7 +167,7 @@ enum Newcomer {
     Keep,
 }
 
-pub(crate) fn check(signals: &mut SignalHold, path: &Path) -> Result<()> {
+pub(in crate::file) fn check(signals: &mut SignalHold, path: &Path) -> Result<()> {
     match signals.pending() {
         None => Ok(()),
         Some(signal) => Err(Error::new(ErrorKind::Interrupted { signal }).in_file(path)),

@@ -132,6 +132,16 @@ impl NulForms {
         }))
     }
 
+    /// The one form to try, if it is known.
+    #[inline]
+    pub(crate) fn settled(&self) -> Option<bool> {
+        match self.0.load(Ordering::Relaxed) {
+            NulForms::WITH => Some(true),
+            NulForms::WITHOUT => Some(false),
+            _ => None,
+        }
+    }
+
     /// The forms to try, in order: `true` is the key with a NUL.
     pub fn to_try(&self) -> impl Iterator<Item = bool> + use<> {
         // The value guards nothing else, and a thread that does not see it yet only tries in

@@ -35,8 +35,14 @@ const SHORT_KEY_LEN: usize = 254;
 /// flight, for what a lookup of one key reads.
 const GROUP_LEN: usize = 16;
 
+/// Room for a short key and a NUL.
+type Room = [u8; SHORT_KEY_LEN + 1];
+
+/// Keys that are looked up together; not those that take another way.
+type Group<'p> = [Option<&'p [u8]>; GROUP_LEN];
+
 /// Where a lookup goes on with what it read: that many times it must wait for memory.
-const FETCH_STEPS: u8 = 2;
+const FETCH_STEPS: u8 = 3;
 
 /// The format of a table file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,13 +208,21 @@ impl Reader {
         }
     }
 
-    /// Where in memory a lookup of `key` begins, if it jumps about there.
-    fn place(&self, key: &[u8]) -> Option<usize> {
+    /// As [`Reader::get`]; `place` is that of the key.
+    fn get_at(&self, key: &[u8], place: usize) -> Result<Option<Cow<'_, [u8]>>> {
         match self {
-            Reader::Hash(reader) => reader.place(key),
-            Reader::Cdb(reader) => reader.place(key),
+            Reader::Hash(reader) => reader.get_at(key, place),
+            Reader::Btree(_) | Reader::Lmdb(_) | Reader::Cdb(_) => self.get(key),
+        }
+    }
+
+    /// Where in memory a lookup of each key begins, if it jumps about there.
+    fn places(&self, keys: &Group<'_>) -> [Option<usize>; GROUP_LEN] {
+        match self {
+            Reader::Hash(reader) => reader.places(keys),
+            Reader::Cdb(reader) => keys.map(|key| reader.place(key?)),
             // Of a tree most pages on the way are those of all keys.
-            Reader::Btree(_) | Reader::Lmdb(_) => None,
+            Reader::Btree(_) | Reader::Lmdb(_) => [None; GROUP_LEN],
         }
     }
 
@@ -275,35 +289,44 @@ impl FileTable {
         self.reader.store().path().unwrap_or(Path::new(""))
     }
 
-    /// `key`, folded but for what is not ASCII, with a NUL behind it. The key must be short and `place`
-    /// must be zero.
+    /// `key`, folded but for what is not ASCII, with a NUL behind it. The key must be short.
     #[inline]
-    fn fold_short<'p>(&self, key: &[u8], place: &'p mut [u8; SHORT_KEY_LEN + 1]) -> &'p [u8] {
-        if let Some(place) = place.get_mut(..key.len()) {
+    fn fold_short<'p>(&self, key: &[u8], room: &'p mut Room) -> &'p [u8] {
+        let taken = room.get_mut(..=key.len());
+        if let Some((nul, place)) = taken.and_then(<[u8]>::split_last_mut) {
             place.copy_from_slice(key);
+            *nul = 0;
             if self.fold != Fold::None {
                 place.make_ascii_lowercase();
             }
         }
-        place.get(..=key.len()).unwrap_or_default()
+        room.get(..=key.len()).unwrap_or_default()
     }
 
-    /// Has the processor fetch what lookups of `keys`, at most [`GROUP_LEN`], read first: it waits
-    /// for the memory of all of them together, not for one after the other. What is fetched for
-    /// nothing, or not fetched, costs time alone.
-    fn fetch(&self, keys: &[&[u8]]) {
-        let Some(with_nul) = self.nul_forms.to_try().next() else {
-            return;
-        };
-        let mut places = [None; GROUP_LEN];
-        for (place, key) in places.iter_mut().zip(keys) {
-            if key.len() <= SHORT_KEY_LEN {
-                let mut short = [0; SHORT_KEY_LEN + 1];
-                let stored = self.fold_short(key, &mut short);
-                let len = stored.len() - usize::from(!with_nul);
-                *place = self.reader.place(stored.get(..len).unwrap_or_default());
+    /// As [`FileTable::fold_short`] for those of at most [`GROUP_LEN`] keys that are ASCII and short.
+    fn fold_group<'p>(&self, keys: &[&[u8]], rooms: &'p mut [Room; GROUP_LEN]) -> Group<'p> {
+        let mut group = [None; GROUP_LEN];
+        for ((folded, room), key) in group.iter_mut().zip(rooms).zip(keys) {
+            if key.len() <= SHORT_KEY_LEN && key.is_ascii() {
+                *folded = Some(self.fold_short(key, room));
             }
         }
+        group
+    }
+
+    /// Looks a group of keys up, each in one form, together as far as that is quicker. `None` for a
+    /// key that cannot be looked up so.
+    ///
+    /// The processor is made to fetch what the lookups read before the first of them: it waits for
+    /// the memory of all of them together, not for one after the other. What is fetched for
+    /// nothing, or not fetched, costs time alone.
+    fn get_group<'t>(
+        &'t self,
+        group: &Group<'_>,
+        with_nul: bool,
+    ) -> impl Iterator<Item = Option<Result<Option<Cow<'t, [u8]>>>>> {
+        let group = group.map(|key| key.map(|key| without_room(key, with_nul)));
+        let places = self.reader.places(&group);
         let mut sum = 0;
         for step in 0..FETCH_STEPS {
             for place in places.iter().flatten() {
@@ -312,24 +335,48 @@ impl FileTable {
         }
         // The reads must not be left out.
         black_box(sum);
+        group.into_iter().zip(places).map(|(key, place)| {
+            let found = match place {
+                Some(place) => self.reader.get_at(key?, place),
+                None => self.reader.get(key?),
+            };
+            Some(found.map_err(|error| error.in_file(self.path())))
+        })
+    }
+
+    /// Gives `key`, folded and with one byte of room behind it for a NUL, to `find`; `None` for a key
+    /// that no table can hold.
+    #[inline]
+    fn with_folded<T>(&self, key: &[u8], find: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let is_ascii = key.is_ascii();
+        if self.utf8 && !is_ascii && std::str::from_utf8(key).is_err() {
+            return None;
+        }
+        if key.len() <= SHORT_KEY_LEN && (is_ascii || self.fold != Fold::Unicode) {
+            let mut short = [0; SHORT_KEY_LEN + 1];
+            return Some(find(self.fold_short(key, &mut short)));
+        }
+        let mut long = Vec::with_capacity(key.len() + 1);
+        self.fold.fold_into(key, &mut long);
+        long.push(0);
+        Some(find(&long))
     }
 
     /// Looks `key` up, folded already, in the forms that the table may use. `key` has one byte of
     /// room behind it for a NUL.
     fn lookup_forms(&self, key_and_room: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
         for with_nul in self.nul_forms.to_try() {
-            let len = key_and_room.len() - usize::from(!with_nul);
-            let key = key_and_room.get(..len).unwrap_or_default();
-            let found = self
-                .reader
-                .get(key)
-                .map_err(|error| error.in_file(self.path()))?;
-            if let Some(value) = found {
+            if let Some(value) = self.get_form(key_and_room, with_nul)? {
                 self.nul_forms.learn(with_nul);
                 return self.checked(until_nul(value)).map(Some);
             }
         }
         Ok(None)
+    }
+
+    fn get_form(&self, key_and_room: &[u8], with_nul: bool) -> Result<Option<Cow<'_, [u8]>>> {
+        let found = self.reader.get(without_room(key_and_room, with_nul));
+        found.map_err(|error| error.in_file(self.path()))
     }
 
     fn checked<'v>(&self, value: Cow<'v, [u8]>) -> Result<Cow<'v, [u8]>> {
@@ -346,31 +393,34 @@ impl FileTable {
 
 impl Table for FileTable {
     fn lookup(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
-        let is_ascii = key.is_ascii();
-        if self.utf8 && !is_ascii && std::str::from_utf8(key).is_err() {
-            return Ok(None);
-        }
-        if key.len() <= SHORT_KEY_LEN && (is_ascii || self.fold != Fold::Unicode) {
-            let mut short = [0; SHORT_KEY_LEN + 1];
-            return self.lookup_forms(self.fold_short(key, &mut short));
-        }
-        let mut long = Vec::with_capacity(key.len() + 1);
-        self.fold.fold_into(key, &mut long);
-        long.push(0);
-        self.lookup_forms(&long)
+        let found = self.with_folded(key, |folded| self.lookup_forms(folded));
+        found.unwrap_or(Ok(None))
     }
 
     fn lookup_all<'t>(&'t self, keys: &[&[u8]], each: &mut EachAnswer<'_, 't>) {
-        for (group, keys) in keys.chunks(GROUP_LEN).enumerate() {
-            self.fetch(keys);
+        let Some(form) = self.nul_forms.settled() else {
             for (number, key) in keys.iter().enumerate() {
-                each(GROUP_LEN * group + number, self.lookup(key));
+                each(number, self.lookup(key));
+            }
+            return;
+        };
+        let mut rooms = [[0; SHORT_KEY_LEN + 1]; GROUP_LEN];
+        for (number, keys) in keys.chunks(GROUP_LEN).enumerate() {
+            let group = self.fold_group(keys, &mut rooms);
+            let found = self.get_group(&group, form);
+            for (at, (key, found)) in keys.iter().zip(found).enumerate() {
+                let answer = match found {
+                    Some(Ok(Some(value))) => self.checked(until_nul(value)).map(Some),
+                    Some(absent_or_error) => absent_or_error,
+                    None => self.lookup(key),
+                };
+                each(GROUP_LEN * number + at, answer);
             }
         }
     }
 
     fn is_settled(&self) -> bool {
-        self.nul_forms.to_try().count() == 1
+        self.nul_forms.settled().is_some()
     }
 
     fn iter(&self) -> Result<Listing<'_>> {
@@ -399,6 +449,13 @@ impl FileTable {
     pub fn format(&self) -> FileFormat {
         self.format
     }
+}
+
+/// A key that has one byte of room behind it, with a NUL there or without.
+#[inline]
+fn without_room(key_and_room: &[u8], with_nul: bool) -> &[u8] {
+    let len = key_and_room.len() - usize::from(!with_nul);
+    key_and_room.get(..len).unwrap_or_default()
 }
 
 /// What keeps a file from being opened, as the original words it.

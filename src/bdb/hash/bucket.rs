@@ -57,10 +57,17 @@ impl Addressing {
         self.high_mask() >> 1
     }
 
+    /// The bucket that a key with this hash value would live in if all buckets up to the next power
+    /// of two were in use.
+    #[inline]
+    pub fn unfolded(&self, hash: u32) -> BucketNo {
+        BucketNo(hash & self.high_mask())
+    }
+
     /// The bucket that a key with this hash value lives in.
     #[inline]
     pub fn bucket_of(&self, hash: u32) -> BucketNo {
-        let bucket = hash & self.high_mask();
+        let BucketNo(bucket) = self.unfolded(hash);
         BucketNo(if bucket > self.max_bucket {
             bucket & self.low_mask()
         } else {

@@ -39,18 +39,39 @@ impl HashFunction {
     /// The hash of a key that begins with bytes of hash `h` and goes on with `key`.
     #[inline]
     pub(crate) fn extend(self, h: u32, key: &[u8]) -> u32 {
-        fn fold(h: u32, key: &[u8], step: impl Fn(u32, u32) -> u32) -> u32 {
-            key.iter().fold(h, |h, &c| step(h, u32::from(c)))
+        fn fold(h: u32, key: &[u8], step: impl Fn(u32, u8) -> u32) -> u32 {
+            key.iter().fold(h, |h, &c| step(h, c))
         }
         match self {
-            HashFunction::Func2 => fold(h, key, |h, c| {
-                h.wrapping_mul(0x63c6_3cd9)
-                    .wrapping_add(0x9c39_c33d)
-                    .wrapping_add(c)
-            }),
-            HashFunction::Func3 => fold(h, key, |h, c| h.wrapping_mul(65599).wrapping_add(c)),
-            HashFunction::Func4 => fold(h, key, |h, c| h.wrapping_mul(33).wrapping_add(c)),
-            HashFunction::Func5 => fold(h, key, |h, c| h.wrapping_mul(16_777_619) ^ c),
+            HashFunction::Func2 => fold(h, key, step2),
+            HashFunction::Func3 => fold(h, key, step3),
+            HashFunction::Func4 => fold(h, key, step4),
+            HashFunction::Func5 => fold(h, key, step5),
+        }
+    }
+
+    /// The hashes of four keys. Each step of a hash waits for the one before it, so that four take
+    /// hardly longer than one.
+    pub(crate) fn hash_four(self, keys: [&[u8]; 4]) -> [u32; 4] {
+        fn fold(keys: [&[u8]; 4], step: impl Fn(u32, u8) -> u32) -> [u32; 4] {
+            let common = keys.iter().map(|key| key.len()).min().unwrap_or(0);
+            let split = keys.map(|key| key.split_at_checked(common).unwrap_or_default());
+            let [(a, _), (b, _), (c, _), (d, _)] = split;
+            let mut hashes = [0; 4];
+            for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
+                let [h1, h2, h3, h4] = hashes;
+                hashes = [step(h1, *a), step(h2, *b), step(h3, *c), step(h4, *d)];
+            }
+            for (hash, (_, rest)) in hashes.iter_mut().zip(split) {
+                *hash = rest.iter().fold(*hash, |h, &c| step(h, c));
+            }
+            hashes
+        }
+        match self {
+            HashFunction::Func2 => fold(keys, step2),
+            HashFunction::Func3 => fold(keys, step3),
+            HashFunction::Func4 => fold(keys, step4),
+            HashFunction::Func5 => fold(keys, step5),
         }
     }
 
@@ -65,6 +86,69 @@ impl HashFunction {
         Self::ALL
             .into_iter()
             .find(|function| function.charkey() == charkey)
+    }
+}
+
+#[inline]
+fn step2(h: u32, c: u8) -> u32 {
+    h.wrapping_mul(0x63c6_3cd9)
+        .wrapping_add(0x9c39_c33d)
+        .wrapping_add(c.into())
+}
+
+#[inline]
+fn step3(h: u32, c: u8) -> u32 {
+    h.wrapping_mul(65599).wrapping_add(c.into())
+}
+
+#[inline]
+fn step4(h: u32, c: u8) -> u32 {
+    h.wrapping_mul(33).wrapping_add(c.into())
+}
+
+#[inline]
+fn step5(h: u32, c: u8) -> u32 {
+    h.wrapping_mul(16_777_619) ^ u32::from(c)
+}
+
+/// The hashes of keys that come one after the other.
+pub(crate) struct Hashes<'k> {
+    function: HashFunction,
+    done: Vec<u32>,
+    /// The keys behind those, and how many they are.
+    waiting: [&'k [u8]; 4],
+    count: usize,
+}
+
+impl<'k> Hashes<'k> {
+    /// None yet.
+    pub(crate) fn new(function: HashFunction) -> Hashes<'k> {
+        Hashes {
+            function,
+            done: Vec::new(),
+            waiting: [&[]; 4],
+            count: 0,
+        }
+    }
+
+    /// Adds the hash of a key.
+    #[inline]
+    pub(crate) fn push(&mut self, key: &'k [u8]) {
+        if let Some(place) = self.waiting.get_mut(self.count) {
+            *place = key;
+        }
+        self.count += 1;
+        if self.count == self.waiting.len() {
+            self.done.extend(self.function.hash_four(self.waiting));
+            self.count = 0;
+        }
+    }
+
+    /// The hashes, in the order of the keys.
+    pub(crate) fn finish(mut self) -> Vec<u32> {
+        let rest = self.waiting.iter().take(self.count);
+        self.done.extend(rest.map(|key| self.function.hash(key)));
+        self.done
     }
 }
 
@@ -148,6 +232,20 @@ mod tests {
                 function,
                 "{charkey:#x}"
             );
+        }
+    }
+    #[test]
+    fn keys_hashed_together_have_the_hashes_they_have_alone() {
+        for function in HashFunction::ALL {
+            for count in 0..10 {
+                let keys: Vec<Vec<u8>> = (0..count)
+                    .map(|n: u8| (0..n * 7 % 5 + n).map(|byte| byte ^ 0xa5).collect())
+                    .collect();
+                let mut hashes = Hashes::new(function);
+                keys.iter().for_each(|key| hashes.push(key));
+                let alone: Vec<u32> = keys.iter().map(|key| function.hash(key)).collect();
+                assert_eq!(hashes.finish(), alone, "{function:?}");
+            }
         }
     }
 }

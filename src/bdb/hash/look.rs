@@ -22,7 +22,7 @@ use std::collections::HashMap;
 
 use crate::bdb::duplicate::{self, Walk};
 use crate::bdb::hash::bucket::Addressing;
-use crate::bdb::hash::function::HashFunction;
+use crate::bdb::hash::function::{HashFunction, Hashes};
 use crate::bdb::hash::known::{Known, Mark};
 use crate::bdb::hash::pairs::{Candidate, DUPLICATES_AS_KEY, Pair, Pairs, compare_on_page};
 use crate::bdb::item::{HashItem, OffPage};
@@ -74,22 +74,37 @@ impl<'a> Look<'a> {
         &self.meta.addressing
     }
 
+    /// What is known about the pages of the file, if they cannot change.
+    #[inline]
+    fn known_pages(&self) -> Option<&'a Known> {
+        self.known.filter(|_| !self.is_live)
+    }
+
     pub(super) fn get(&self, key: &[u8], function: HashFunction) -> Result<Option<Cow<'a, [u8]>>> {
         let hash = function.hash(key);
         let bucket = self.addressing().bucket_of(hash);
         let mut chain = Chain::new(self.addressing(), bucket)?;
         let mut has_keys = false;
+        let mut is_listed = true;
         while let Some(page) = self.next_page(&mut chain)? {
             let (value, sound) = self.find_in_bucket(bucket, &page, key, function)?;
             if value.is_some() {
+                if self.known_pages().is_some_and(Known::count_halving) {
+                    // What is wrong with other keys is for those who look for them.
+                    let _ = self.list(bucket, function);
+                }
                 return Ok(value);
             }
+            is_listed = is_listed && sound && self.has_digest(&page);
             if !has_keys {
                 has_keys = match sound {
                     true => page.entry_count()? != 0,
                     false => self.check_first_key(bucket, &page, function)?,
                 };
             }
+        }
+        if is_listed && has_keys {
+            self.set_listed(bucket);
         }
         self.check_not_grown(hash, key)?;
         self.check_behind_end(key)?;
@@ -122,27 +137,77 @@ impl<'a> Look<'a> {
         Ok((self.find_among_all(page, key)?, false))
     }
 
-    /// Whether halving is known to find whatever a page holds. Found out once for each page.
+    /// Makes digests of all pages of a bucket, if they can have any.
+    fn list(&self, bucket: BucketNo, function: HashFunction) -> Result<()> {
+        let mut chain = Chain::new(self.addressing(), bucket)?;
+        while let Some(page) = self.next_page(&mut chain)? {
+            let is_listed = page.kind() == PageKind::HashSorted
+                && self.is_sound(bucket, &page, function)?
+                && self.has_digest(&page);
+            if !is_listed {
+                return Ok(());
+            }
+        }
+        self.set_listed(bucket);
+        Ok(())
+    }
+
+    fn has_digest(&self, page: &Page<'_>) -> bool {
+        self.known_pages()
+            .is_some_and(|known| known.digests().has(page.number()))
+    }
+
+    /// Remembers that all pages of a bucket, which has keys, were found sound and have digests.
+    fn set_listed(&self, bucket: BucketNo) {
+        if let (Some(known), Some(first)) = (self.known_pages(), self.addressing().page_of(bucket))
+        {
+            known.set(first, Mark::Listed);
+        }
+    }
+
+    /// Whether halving is known to find whatever a page holds. Found out once for each page, and a
+    /// digest is made then.
     #[inline]
     fn is_sound(&self, bucket: BucketNo, page: &Page<'_>, function: HashFunction) -> Result<bool> {
-        let Some(known) = self.known.filter(|_| !self.is_live) else {
-            return Ok(false);
-        };
-        if known.is(page.number(), Mark::Sound) {
-            return Ok(true);
+        match self.known_pages() {
+            Some(known) if known.is_sound(page.number()) => Ok(true),
+            Some(known) => self.find_sound(known, bucket, page, function),
+            None => Ok(false),
         }
+    }
+
+    fn find_sound(
+        &self,
+        known: &Known,
+        bucket: BucketNo,
+        page: &Page<'_>,
+        function: HashFunction,
+    ) -> Result<bool> {
         let mut pairs = Pairs::new(page)?;
         let mut last: Option<&[u8]> = None;
-        while let Some(pair) = pairs.next_pair()? {
-            let HashItem::OnPage(key) = pairs.item(pair.slot, pair.key)? else {
-                return Ok(false);
-            };
-            let ascends = last.is_none_or(|last| compare_on_page(last, key).is_lt());
-            if !ascends || self.addressing().bucket_of(function.hash(key)) != bucket {
-                return Ok(false);
+        let mut hashes = Hashes::new(function);
+        // In order up to the end, or to what?
+        let mut walk = || {
+            while let Some(pair) = pairs.next_pair()? {
+                let HashItem::OnPage(key) = pairs.item(pair.slot, pair.key)? else {
+                    return Ok(false);
+                };
+                if last.is_some_and(|last| compare_on_page(last, key).is_ge()) {
+                    return Ok(false);
+                }
+                last = Some(key);
+                hashes.push(key);
             }
-            last = Some(key);
+            Ok(true)
+        };
+        let is_in_order: Result<bool> = walk();
+        let hashes = hashes.finish();
+        // A key in a wrong bucket counts before what is behind it.
+        let is_here = |hash: &u32| self.addressing().bucket_of(*hash) == bucket;
+        if !hashes.iter().all(is_here) || !is_in_order? {
+            return Ok(false);
         }
+        known.digests().keep(page.number(), &hashes, page.next()?);
         known.set(page.number(), Mark::Sound);
         Ok(true)
     }
@@ -377,14 +442,14 @@ impl<'a> Look<'a> {
     /// When `hash` was folded because its bucket is not in use yet, that the page reserved for the
     /// bucket does not hold `key`. Otherwise the table has grown further than the meta page says.
     fn check_not_grown(&self, hash: u32, key: &[u8]) -> Result<()> {
-        let unfolded = BucketNo(hash & self.addressing().high_mask());
+        let unfolded = self.addressing().unfolded(hash);
         if unfolded.0 <= self.addressing().max_bucket {
             return Ok(());
         }
         let Some(number) = self.addressing().page_of(unfolded) else {
             return Ok(());
         };
-        let known = self.known.filter(|_| !self.is_live);
+        let known = self.known_pages();
         if known.is_some_and(|known| known.is(number, Mark::Empty)) {
             return Ok(());
         }
@@ -406,7 +471,7 @@ impl<'a> Look<'a> {
         if self.meta.page_count == self.meta.file_page_count {
             return Ok(());
         }
-        match self.known.filter(|_| !self.is_live) {
+        match self.known_pages() {
             Some(known) => self.check_behind(known.behind(|| self.pages_behind()), key),
             None => self.check_behind(&self.pages_behind(), key),
         }

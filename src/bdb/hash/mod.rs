@@ -8,6 +8,7 @@
 //! | [`reader`] | the face of reading: look up, list |
 //! | `look` | lookups, chains, and the checks that make answers safe |
 //! | `known` | what lookups found out about a file so far |
+//! | `digest` | which keys of a page can be the wanted one, in a line of memory |
 //! | [`iter`] | listing |
 //! | `parts` | buckets taken apart for an update |
 //! | [`updater`] | put, replace and delete in place; what an interrupted update left is put right |
@@ -15,6 +16,7 @@
 
 pub mod bucket;
 pub mod builder;
+mod digest;
 pub mod function;
 pub mod iter;
 mod known;

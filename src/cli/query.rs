@@ -84,19 +84,23 @@ impl Work<'_> {
             }
             // What the first table says; the others are asked only if it says nothing.
             let first = tables.first().and_then(|table| table.opened.get());
-            let Some(first) =
-                first.filter(|table| keys.len() >= PARALLEL_MIN && table.is_settled())
-            else {
-                for key in keys {
-                    found |= self.query_key(&tables, key, None, output)?;
-                }
-                continue;
-            };
+            let first = first.filter(|_| keys.len() >= PARALLEL_MIN);
             let printing = Printing {
                 separator: (!self.request.json && !self.request.file_values)
                     .then(|| self.separator()),
                 is_alone: tables.len() == 1,
                 utf8: self.utf8,
+            };
+            let first = match first {
+                Some(first) if first.is_settled() => first,
+                // Absent keys settle nothing, and so their order does not matter.
+                Some(first) if printing.lacks_all(&**first, &keys) => continue,
+                _ => {
+                    for key in keys {
+                        found |= self.query_key(&tables, key, None, output)?;
+                    }
+                    continue;
+                }
             };
             for Answers { lines, others } in printing.answers(&**first, &keys) {
                 found |= !lines.is_empty();
@@ -335,22 +339,27 @@ impl Printing<'_> {
     /// The answers of `table` for `keys`, looked up on two threads: most of the time of a lookup is
     /// waiting for memory. A line is made where its value was found, while it is still at hand.
     fn answers<'k, 't>(self, table: &'t dyn Table, keys: &[&'k [u8]]) -> [Answers<'k, 't>; 2] {
-        let (front, back) = keys.split_at(keys.len() / 2);
-        thread::scope(|scope| {
-            let back = scope.spawn(|| self.answers_of(table, back));
-            let front = self.answers_of(table, front);
-            let back = back
-                .join()
-                .unwrap_or_else(|payload| panic::resume_unwind(payload));
-            [front, back]
-        })
+        on_two_threads(keys, |keys| self.answers_of(table, keys))
+    }
+
+    /// Whether nothing is to be printed and nobody else to be asked about any of the keys, as
+    /// `table` holds none of them.
+    fn lacks_all(self, table: &dyn Table, keys: &[&[u8]]) -> bool {
+        let lacks =
+            |keys: &[&[u8]]| keys.iter().all(|key| self.is_sound(key)) && table.lacks_all(keys);
+        self.is_alone && on_two_threads(keys, lacks) == [true, true]
+    }
+
+    /// Whether the key gets no warning.
+    fn is_sound(self, key: &[u8]) -> bool {
+        !self.utf8 || key.is_ascii() || std::str::from_utf8(key).is_ok()
     }
 
     fn answers_of<'k, 't>(self, table: &'t dyn Table, keys: &[&'k [u8]]) -> Answers<'k, 't> {
         let (mut lines, mut others) = (Vec::new(), Vec::new());
         table.lookup_all(keys, &mut |number, answer| {
             let key: &'k [u8] = keys.get(number).copied().unwrap_or_default();
-            let is_sound = !self.utf8 || key.is_ascii() || std::str::from_utf8(key).is_ok();
+            let is_sound = self.is_sound(key);
             match (&answer, self.separator) {
                 (Ok(Some(value)), Some(separator)) if is_sound && !value.is_empty() => {
                     for part in [key, separator, value, b"\n"] {
@@ -366,4 +375,20 @@ impl Printing<'_> {
         });
         Answers { lines, others }
     }
+}
+
+/// What `work` makes of the first half of the keys, and of the rest.
+fn on_two_threads<'k, T: Send>(
+    keys: &[&'k [u8]],
+    work: impl Fn(&[&'k [u8]]) -> T + Sync,
+) -> [T; 2] {
+    let (front, back) = keys.split_at(keys.len() / 2);
+    thread::scope(|scope| {
+        let back = scope.spawn(|| work(back));
+        let front = work(front);
+        let back = back
+            .join()
+            .unwrap_or_else(|payload| panic::resume_unwind(payload));
+        [front, back]
+    })
 }

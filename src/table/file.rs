@@ -379,6 +379,13 @@ impl FileTable {
         found.map_err(|error| error.in_file(self.path()))
     }
 
+    /// Whether the table holds none of the forms of `key`, folded already, that it may use. Nothing is
+    /// learned of it.
+    fn lacks_forms(&self, key_and_room: &[u8]) -> bool {
+        let mut forms = self.nul_forms.to_try();
+        forms.all(|with_nul| matches!(self.get_form(key_and_room, with_nul), Ok(None)))
+    }
+
     fn checked<'v>(&self, value: Cow<'v, [u8]>) -> Result<Cow<'v, [u8]>> {
         if self.utf8 && std::str::from_utf8(&value).is_err() {
             let kind = ErrorKind::InvalidUtf8 {
@@ -417,6 +424,23 @@ impl Table for FileTable {
                 each(GROUP_LEN * number + at, answer);
             }
         }
+    }
+
+    fn lacks_all(&self, keys: &[&[u8]]) -> bool {
+        let mut rooms = [[0; SHORT_KEY_LEN + 1]; GROUP_LEN];
+        keys.chunks(GROUP_LEN).all(|keys| {
+            let group = self.fold_group(keys, &mut rooms);
+            self.nul_forms.to_try().all(|form| {
+                let mut found = keys.iter().zip(self.get_group(&group, form));
+                found.all(|(key, found)| match found {
+                    Some(found) => matches!(found, Ok(None)),
+                    // Of a key that no table can hold nothing is asked.
+                    None => self
+                        .with_folded(key, |folded| self.lacks_forms(folded))
+                        .unwrap_or(true),
+                })
+            })
+        })
     }
 
     fn is_settled(&self) -> bool {

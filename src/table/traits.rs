@@ -37,6 +37,12 @@ pub trait Table: Send + Sync {
         }
     }
 
+    /// Whether it is certain that the table holds none of the keys, in whatever form it stores them.
+    /// Nothing is learned from that: see [`Table::is_settled`].
+    fn lacks_all(&self, _keys: &[&[u8]]) -> bool {
+        false
+    }
+
     /// Whether a lookup gives the same answer whatever was looked up before. A table that does not
     /// know yet whether its keys end in a NUL follows the first that is found.
     fn is_settled(&self) -> bool {

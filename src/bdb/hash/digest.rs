@@ -8,6 +8,7 @@
 //! Digests are for files that do not change. They are made of pages that were checked: see
 //! [`Look`](super::look::Look).
 
+use std::hint::black_box;
 use std::sync::OnceLock;
 
 use crate::bdb::PageNo;
@@ -15,6 +16,10 @@ use crate::bdb::item::HASH_ON_PAGE;
 use crate::bdb::meta::HashMeta;
 use crate::bdb::page::PageFormat;
 
+/// How many bytes of memory a processor reads at a time.
+pub(super) const CACHE_LINE: usize = 64;
+/// So many cache lines of an index are read before it is known which is needed, at most.
+const INDEX_LINES_MAX: usize = 4;
 /// Keys that are compared at a time.
 const WORD_KEYS: usize = 8;
 /// Words of a line.
@@ -42,6 +47,8 @@ pub(super) struct Digests {
     format: PageFormat,
     page_count: u32,
     lines_per_page: usize,
+    /// How many cache lines of a page have header and index in them.
+    index_lines: usize,
     /// Those of page 0, of page 1, ... Made when they are first needed.
     lines: OnceLock<Box<[Line]>>,
 }
@@ -70,6 +77,9 @@ impl Digests {
             format,
             page_count: meta.page_count,
             lines_per_page: expected.div_ceil(LINE_KEYS).clamp(1, LINES_MAX),
+            index_lines: (format.header_len() + 4 * usual)
+                .div_ceil(CACHE_LINE)
+                .min(INDEX_LINES_MAX),
             lines: OnceLock::new(),
         }
     }
@@ -112,7 +122,8 @@ impl Digests {
     }
 
     /// Looks for a key of hash value `hash` on `first` and the pages behind it, all of which must have
-    /// been checked.
+    /// been checked. With `ahead` the index is read while the digest is waited for: better for a key
+    /// that is there, if nothing was fetched before.
     #[inline]
     pub(super) fn find<'a>(
         &self,
@@ -120,6 +131,7 @@ impl Digests {
         first: PageNo,
         hash: u32,
         key: &[u8],
+        ahead: bool,
     ) -> Finding<'a> {
         let pattern = u64::from_ne_bytes([byte_of(hash); 8]);
         let mut number = first;
@@ -130,6 +142,10 @@ impl Digests {
             let (Some(page), Some(lines)) = (page, self.of_page(number)) else {
                 return Finding::Unsure;
             };
+            if ahead {
+                let index = page.iter().step_by(CACHE_LINE).take(self.index_lines);
+                black_box(index.fold(0, |sum, byte| sum ^ byte));
+            }
             let mut next = PageNo::NONE;
             let mut slot = 0;
             for Line(line) in lines {

@@ -12,6 +12,10 @@
 //! * a bucket without any key cannot be checked that way, so the first miss in such a bucket
 //!   checks the place of every key of the file, once.
 //!
+//! All that is found out once, of a file that does not change. When each page of a chain was found to
+//! be in order, with all keys in their bucket, later lookups ask the digests of its pages, see
+//! [`digest`](super::digest), and come here no more.
+//!
 //! An interrupted update is no damage. What it can leave (see `bdb::pager`) is
 //! read right: a key that is still in the bucket or on the page it moved away from, keys on the
 //! page of a bucket that is not in use yet, a page that links back to a page that left the chain.

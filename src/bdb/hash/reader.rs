@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crate::bdb::PageNo;
-use crate::bdb::hash::digest::Finding;
+use crate::bdb::hash::digest::{CACHE_LINE, Finding};
 use crate::bdb::hash::iter::Iter;
 use crate::bdb::hash::known::{Known, Mark};
 use crate::bdb::hash::look::Look;
@@ -72,7 +72,7 @@ impl HashReader {
     /// `Corrupt` when the file is damaged where the key would be; `Io` when it cannot be read.
     pub fn get(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
         if let (Some(_), Some(function)) = (self.store.in_memory(), self.meta.function) {
-            return self.get_hashed(key, function.hash(key));
+            return self.get_hashed(key, function.hash(key), true);
         }
         self.get_checked(key)
     }
@@ -81,14 +81,15 @@ impl HashReader {
     #[inline]
     pub(crate) fn get_at(&self, key: &[u8], place: usize) -> Result<Option<Cow<'_, [u8]>>> {
         match u32::try_from(place) {
-            Ok(hash) => self.get_hashed(key, hash),
+            Ok(hash) => self.get_hashed(key, hash, false),
             Err(_) => self.get(key),
         }
     }
 
-    /// As [`HashReader::get`], for a key of this hash value and a file in memory.
-    fn get_hashed(&self, key: &[u8], hash: u32) -> Result<Option<Cow<'_, [u8]>>> {
-        match self.find_listed(key, hash) {
+    /// As [`HashReader::get`], for a key of this hash value and a file in memory; `ahead` as for
+    /// [`Digests::find`](crate::bdb::hash::digest::Digests::find).
+    fn get_hashed(&self, key: &[u8], hash: u32, ahead: bool) -> Result<Option<Cow<'_, [u8]>>> {
+        match self.find_listed(key, hash, ahead) {
             Finding::Found(value) => Ok(Some(Cow::Borrowed(value))),
             Finding::Absent => Ok(None),
             Finding::Unsure => self.get_checked(key),
@@ -97,7 +98,7 @@ impl HashReader {
 
     /// Looks a key up in a bucket that was checked before.
     #[inline]
-    fn find_listed(&self, key: &[u8], hash: u32) -> Finding<'_> {
+    fn find_listed(&self, key: &[u8], hash: u32, ahead: bool) -> Finding<'_> {
         let addressing = &self.meta.addressing;
         let is = |page: PageNo, mark: Mark| self.known.is(page, mark);
         let (Some(file), Some(first)) = (
@@ -109,7 +110,7 @@ impl HashReader {
         if !is(first, Mark::Listed) {
             return Finding::Unsure;
         }
-        let finding = self.known.digests().find(file, first, hash, key);
+        let finding = self.known.digests().find(file, first, hash, key, ahead);
         if matches!(finding, Finding::Absent) {
             // What `Look::get` asks before it says no.
             let unfolded = addressing.unfolded(hash);
@@ -209,7 +210,6 @@ impl HashReader {
 
 /// Reads the header and the index of a page, then the keys that halving may come to first.
 fn touch_unlisted(page: &[u8], format: PageFormat, step: u8) -> u8 {
-    const CACHE_LINE: usize = 64;
     let byte = |at: usize| page.get(at).copied().unwrap_or(0);
     let key = |part: usize| {
         let pairs = usize::from(format.order.u16(page, ENTRIES_OFFSET).unwrap_or(0)) / 2;

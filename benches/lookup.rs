@@ -17,6 +17,10 @@ use rpostmap::lmdb::{LmdbBuilder, LmdbReader, open_store};
 /// How many keys one measurement looks up, in an order that jumps about.
 const LOOKUP_COUNT: usize = 1000;
 
+/// How many keys there are at most. Each measurement goes on where the one before ended, so that a
+/// long table does not come to lie in the processor's cache.
+const KEY_COUNT_MAX: usize = 200_000;
+
 /// Whether a table holds a key.
 type Contains = Box<dyn Fn(&[u8]) -> bool>;
 
@@ -89,7 +93,8 @@ fn lookup(criterion: &mut Criterion) {
     for count in [10_000, 1_000_000] {
         let entries = entries(count);
         // A prime that divides neither count.
-        let jumps = |from: usize| (0..LOOKUP_COUNT).map(move |n| from + n * 7919 % count);
+        let key_count = count.min(KEY_COUNT_MAX);
+        let jumps = |from: usize| (0..key_count).map(move |n| from + n * 7919 % count);
         let hits: Vec<String> = jumps(0).map(key).collect();
         let misses: Vec<String> = jumps(count).map(key).collect();
         for format in &FORMATS {
@@ -103,9 +108,10 @@ fn lookup(criterion: &mut Criterion) {
             for (name, mode) in stores() {
                 let contains = (format.open)(&path, mode);
                 for (kind, keys, found) in [("hit", &hits, true), ("miss", &misses, false)] {
+                    let mut turns = keys.chunks(LOOKUP_COUNT).cycle();
                     group.bench_function(BenchmarkId::new(name, kind), |bencher| {
                         bencher.iter(|| {
-                            for key in keys {
+                            for key in turns.next().expect("without end") {
                                 assert_eq!(contains(black_box(key.as_bytes())), found);
                             }
                         });

@@ -1,5 +1,9 @@
 //! Many keys on standard input at a time are answered as one after the other.
 
+use rpostmap::bdb::btree::BtreeBuilder;
+use rpostmap::bdb::hash::HashBuilder;
+use rpostmap::entries::Entries;
+
 use crate::common::TestDir;
 
 const KEY_COUNT: usize = 3000;
@@ -55,5 +59,53 @@ fn many_keys_at_a_time_get_the_answers_of_single_ones_in_order() {
             assert_eq!(warnings.count(), odd_count * tables.len(), "{tables:?}");
             assert!(outcome.stdout == expect.as_bytes(), "{tables:?}");
         }
+    }
+}
+
+/// As long as nothing is found keys are tried with a NUL and without. The first hit decides for all
+/// keys behind it, wherever it comes in a list.
+#[test]
+fn the_first_key_found_in_a_long_list_decides_about_nuls() {
+    let dir = TestDir::new("batches");
+    dir.main_cf("smtputf8_enable = yes\n");
+    let mut entries = Entries::new();
+    entries.insert(b"with\0", b"1\0").unwrap();
+    entries.insert(b"without", b"2").unwrap();
+    let mut file = Vec::new();
+    HashBuilder::new().build(&entries, &mut file).unwrap();
+    dir.write("hash.db", file);
+    let mut file = Vec::new();
+    BtreeBuilder::new().build(&entries, &mut file).unwrap();
+    dir.write("btree.db", file);
+    // Longer than what is read at a time, by far.
+    let absent = |from: usize| -> String {
+        let lines = (from..from + 100_000).map(|n| format!("absent{n}\n"));
+        lines.collect()
+    };
+    for kind in ["hash", "btree"] {
+        let table = format!("{kind}:{kind}");
+        for (first, second, expect) in [
+            ("with", "without", "with\t1\nwith\t1\n"),
+            ("without", "with", "without\t2\nwithout\t2\n"),
+        ] {
+            let parts = [&absent(0), first, "\n", second, "\n", &absent(7), first];
+            let list = dir
+                .ours("postmap")
+                .args(["-q", "-", &table])
+                .stdin(parts.concat());
+            list.finish().status_is(0).stdout_is(expect).stderr_is("");
+        }
+        let list = dir.ours("postmap").args(["-q", "-", &table]);
+        let outcome = list.stdin(absent(0) + "b\u{fffd}\n").finish();
+        outcome.status_is(1).stdout_is("").stderr_is("");
+        let list = dir.ours("postmap").args(["-q", "-", &table]);
+        let odd = [absent(0).as_bytes(), b"k\xffy\n", absent(3).as_bytes()].concat();
+        let outcome = list.stdin(odd).finish().status_is(1).stdout_is("");
+        let warnings = outcome.stderr.split(|&byte| byte == b'\n');
+        assert_eq!(
+            warnings.filter(|line| !line.is_empty()).count(),
+            1,
+            "{kind}"
+        );
     }
 }

@@ -178,14 +178,33 @@ fn route_len(text: &[u8]) -> usize {
     }
 }
 
-fn needs_quotes(local: &[u8]) -> bool {
-    local.is_empty()
-        || local.starts_with(b".")
-        || local.ends_with(b".")
-        || local.windows(2).any(|pair| pair == b"..")
-        || local.iter().any(|&byte| {
-            byte == b' ' || byte.is_ascii_control() || b"()<>@,;:\\\"[]".contains(&byte)
-        })
+/// Whether `local` is anything but words with single dots between them.
+pub(super) fn needs_quotes(local: &[u8]) -> bool {
+    let mut before = b'.';
+    for &byte in local {
+        let is_special = matches!(
+            byte,
+            0..=b' '
+                | 0x7f
+                | b'('
+                | b')'
+                | b'<'
+                | b'>'
+                | b'@'
+                | b','
+                | b';'
+                | b':'
+                | b'\\'
+                | b'"'
+                | b'['
+                | b']'
+        );
+        if is_special || (byte == b'.' && before == b'.') {
+            return true;
+        }
+        before = byte;
+    }
+    before == b'.'
 }
 
 /// `address` at its last `@`: the local part and the domain.

@@ -12,8 +12,12 @@
 //! Each of them only if there is no `@`, except for the last three. What stands in quotes is no
 //! operator.
 
+use std::borrow::Cow;
+
+use memchr::memchr;
+
 use crate::error::Result;
-use crate::rules::address::{External, Internal};
+use crate::rules::address::{External, Internal, needs_quotes};
 use crate::rules::setup::Setup;
 
 /// How addresses are completed.
@@ -61,6 +65,20 @@ impl Completion {
                 Some(origin) => self.join(text, origin),
                 None => External::new(text).unquote(),
             },
+        }
+    }
+
+    /// As [`Completion::complete`], of the address that `address` is once it is quoted. Those that
+    /// are complete, which most are, are not copied.
+    pub(super) fn complete_internal<'a>(&self, address: &'a Internal<'_>) -> Cow<'a, [u8]> {
+        let text = address.as_bytes();
+        let is_complete = memchr(b'@', text).is_some_and(|at| {
+            let (local, domain) = around(text, at);
+            !needs_quotes(local) && !needs_quotes(domain) && domain.contains(&b'.')
+        });
+        match is_complete {
+            true => Cow::Borrowed(text),
+            false => Cow::Owned(self.complete(&address.quote()).into_bytes()),
         }
     }
 
@@ -150,6 +168,7 @@ fn unquoted(text: &[u8], operator: u8) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn completion(origin: bool, dot: bool, bang: bool, percent: bool) -> Completion {
         Completion {
@@ -213,6 +232,36 @@ mod tests {
         ] {
             let found = completion.complete(&External::new(external.as_bytes()));
             assert_eq!(found, Internal::from(internal), "{external}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_not_copied_is_complete(
+            text in prop::collection::vec(prop::sample::select(b"ab1.-%!@@\"\\[]:,+ \n\x7f\xc3".as_slice()), 0..12),
+        ) {
+            let completion = completion(true, true, true, true);
+            let address = Internal::new(text);
+            let found = completion.complete_internal(&address);
+            let expect = completion.complete(&address.quote());
+            prop_assert_eq!(&*found, expect.as_bytes());
+        }
+    }
+
+    #[test]
+    fn addresses_with_a_domain_are_not_copied() {
+        let completion = completion(true, true, true, true);
+        for (text, is_borrowed) in [
+            ("ann+ext@mail.shop.example", true),
+            ("a%b!c@shop.example", true),
+            ("ann@shop", false),
+            ("ann@shop.example.", false),
+            ("a b@shop.example", false),
+            ("ann@[192.0.2.1]", false),
+        ] {
+            let address = Internal::from(text);
+            let found = completion.complete_internal(&address);
+            assert_eq!(matches!(found, Cow::Borrowed(_)), is_borrowed, "{text}");
         }
     }
 

@@ -206,6 +206,10 @@ impl MatchList {
     ///
     /// When a table fails before anything matches.
     pub fn matches_text(&self, text: &[u8], trace: &mut dyn Trace) -> Result<bool> {
+        // Most lists are empty.
+        if self.is_empty() {
+            return Ok(false);
+        }
         self.decide(text, &Sought::Text(&self.fold.fold(text)), trace)
     }
 
@@ -215,6 +219,9 @@ impl MatchList {
     ///
     /// As [`MatchList::matches_text`].
     pub fn matches_domain(&self, name: &[u8], trace: &mut dyn Trace) -> Result<bool> {
+        if self.is_empty() {
+            return Ok(false);
+        }
         self.decide(name, &Sought::Domain(&self.fold.fold(name)), trace)
     }
 

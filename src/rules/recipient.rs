@@ -10,6 +10,7 @@
 //!
 //! What the tests say was seen with the resolver of Postfix 3.7.11.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use memchr::memchr_iter;
@@ -81,11 +82,10 @@ impl Recipients {
     ///
     /// When it cannot be told whether a domain is this machine.
     pub fn read(&self, recipient: &Internal<'_>, trace: &mut dyn Trace) -> Result<Recipient> {
-        let completed = self.completion.complete(&recipient.quote());
-        let mut text = match completed.is_null() {
-            true => self.empty_recipient.clone(),
-            false => completed.into_bytes(),
-        };
+        let mut text = self.completion.complete_internal(recipient);
+        if text.is_empty() {
+            text = Cow::Borrowed(&self.empty_recipient);
+        }
         // The domain of this machine that was taken off last.
         let mut own_domain = None;
         for _ in 0..ROUNDS_MAX {
@@ -100,17 +100,17 @@ impl Recipients {
                 }
             }
             match self.routed(local) {
-                Some(routed) => text = routed,
+                Some(routed) => text = Cow::Owned(routed),
                 None => {
-                    text.truncate(local.len());
+                    let local_len = local.len();
+                    text.to_mut().truncate(local_len);
                     break;
                 }
             }
         }
-        let local = if text.is_empty() {
-            &self.empty_recipient
-        } else {
-            &text
+        let local = match text.is_empty() {
+            true => self.empty_recipient.as_slice(),
+            false => &text,
         };
         let (domain, is_local) = match &own_domain {
             Some(domain) => (domain, !domain.is_empty()),
@@ -121,18 +121,18 @@ impl Recipients {
             }
         };
         Ok(Recipient {
-            address: Internal::new([local, b"@".as_slice(), domain].concat()),
+            address: Internal::new([local, b"@", domain].concat()),
             is_local,
             is_valid: self.is_valid(domain),
         })
     }
 
     fn elsewhere(&self, local: &[u8], domain: &[u8], trace: &mut dyn Trace) -> Result<Recipient> {
-        let mut domain = domain.to_vec();
+        let mut domain = Cow::Borrowed(domain);
         let mut is_valid = self.is_valid(&domain);
         let mut is_local = false;
         if !is_valid && self.numeric_domain && host::address(&domain).is_some() {
-            domain = [b"[", domain.as_slice(), b"]"].concat();
+            domain = Cow::Owned([b"[", &*domain, b"]"].concat());
             is_local = self.addresses.local.is_local(&domain, trace)?;
             is_valid = true;
         }

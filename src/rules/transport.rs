@@ -62,16 +62,22 @@ impl<'a> TransportValue<'a> {
     /// Changes a route to `domain`.
     pub fn apply(&self, domain: &[u8], transport: &mut Vec<u8>, nexthop: &mut Vec<u8>) {
         if !self.transport.is_empty() {
-            *transport = self.transport.to_vec();
+            replace(transport, self.transport);
         }
         if !self.nexthop.is_empty() {
-            *nexthop = self.nexthop.to_vec();
+            replace(nexthop, self.nexthop);
         } else if matches!(self.transport, b"error" | b"retry") {
-            *nexthop = UNDELIVERABLE.to_vec();
+            replace(nexthop, UNDELIVERABLE);
         } else if !self.transport.is_empty() {
-            *nexthop = domain.to_vec();
+            replace(nexthop, domain);
         }
     }
+}
+
+/// Puts `new` in the place of `old`, in the same memory if it fits.
+fn replace(old: &mut Vec<u8>, new: &[u8]) {
+    old.clear();
+    old.extend_from_slice(new);
 }
 
 impl TransportMaps {

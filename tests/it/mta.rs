@@ -331,10 +331,9 @@ fn what_is_not_in_the_tables_costs_no_allocation() {
     use rpostmap::rules::trace::NoTrace;
     use rpostmap::rules::transport::TransportMaps;
 
-    // Not btree: its reader keeps the way down to the leaf in memory of its own.
     let dir = TestDir::new("unallocated");
     dir.write("t", "x.example smtp:[one]\n");
-    for table_type in ["hash", "lmdb", "cdb", "texthash"] {
+    for table_type in ["hash", "btree", "lmdb", "cdb", "texthash"] {
         if table_type != "texthash" {
             dir.ours("postmap").args([format!("{table_type}:t")]).ok();
         }
@@ -364,5 +363,30 @@ fn what_is_not_in_the_tables_costs_no_allocation() {
         let (found, count) =
             alloc::count_during(|| maps.find(&hit, &mut NoTrace).expect("found out").is_some());
         assert_eq!((found, count), (true, 0), "{table_type}");
+    }
+}
+
+#[test]
+fn a_route_costs_only_what_it_is_made_of() {
+    let dir = TestDir::new("route-allocations");
+    dir.write("t", "x.example smtp:[one]\n");
+    for table_type in ["hash", "btree", "lmdb", "cdb"] {
+        dir.ours("postmap").args([format!("{table_type}:t")]).ok();
+        let router = Settings::default()
+            .set(
+                "transport_maps",
+                &format!("{table_type}:{}", dir.file("t").display()),
+            )
+            .set("recipient_delimiter", "+")
+            .reload_interval(Duration::MAX)
+            .router()
+            .expect("a router");
+        for recipient in ["ann@x.example", "ann+ext@mail.other.example"] {
+            let route = || router.route("me@corp.example", recipient).expect("a route");
+            route();
+            let (_, count) = alloc::count_during(route);
+            // The recipient, the transport and the nexthop, of which each may grow once.
+            assert!(count <= 5, "{table_type} {recipient}: {count}");
+        }
     }
 }

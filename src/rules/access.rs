@@ -5,6 +5,8 @@
 //! |---|---|
 //! | client | the name and its parents, then the address and its networks |
 //! | helo | the name and its parents |
+//! | mail and name servers of any of these | of each server the name and its parents, then the addresses and their networks |
+//! | addresses of any of these | likewise, without the name |
 //! | sender, recipient | `user+ext@domain`, `user@domain`, the domain and its parents, `user+ext@`, `user@` |
 //! | null sender | `smtpd_null_access_lookup_key` |
 //!
@@ -115,6 +117,30 @@ impl AccessTable {
             memrchr(separator, key).and_then(|at| key.get(..at))
         });
         self.first(networks, trace)
+    }
+
+    /// `check_*_mx_access`, `check_*_ns_access`, `check_*_a_access`: one of the hosts that the DNS has
+    /// for a name; they are asked for in order until one is found. For the last of the three
+    /// restrictions, which looks up addresses alone, the name is empty.
+    ///
+    /// # Errors
+    ///
+    /// When the table fails.
+    pub fn server<'a>(
+        &self,
+        name: &[u8],
+        addresses: impl IntoIterator<Item = &'a [u8]>,
+        trace: &mut dyn Trace,
+    ) -> Result<Value<'_>> {
+        if let Some(found) = self.host_name(name, trace)? {
+            return Ok(Some(found));
+        }
+        for address in addresses {
+            if let Some(found) = self.address(address, trace)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// `check_sender_access`: an envelope sender, null for bounces.

@@ -90,10 +90,29 @@ impl VirtualMailboxes {
         recipient: &Internal<'_>,
         trace: &mut dyn Trace,
     ) -> Result<Option<(u32, u32)>> {
-        let uid = self.id(&self.uids, recipient, self.minimum_uid, trace)?;
-        let Some(uid) = uid else { return Ok(None) };
-        let gid = self.id(&self.gids, recipient, 1, trace)?;
+        let Some(uid) = self.uid(recipient, trace)? else {
+            return Ok(None);
+        };
+        let gid = self.gid(recipient, trace)?;
         Ok(gid.map(|gid| (uid, gid)))
+    }
+
+    /// The user id that the mailbox of `recipient` belongs to (`virtual_uid_maps`).
+    ///
+    /// # Errors
+    ///
+    /// As [`VirtualMailboxes::owner`].
+    pub fn uid(&self, recipient: &Internal<'_>, trace: &mut dyn Trace) -> Result<Option<u32>> {
+        self.id(&self.uids, recipient, self.minimum_uid, trace)
+    }
+
+    /// The group id that the mailbox of `recipient` belongs to (`virtual_gid_maps`).
+    ///
+    /// # Errors
+    ///
+    /// As [`VirtualMailboxes::owner`].
+    pub fn gid(&self, recipient: &Internal<'_>, trace: &mut dyn Trace) -> Result<Option<u32>> {
+        self.id(&self.gids, recipient, 1, trace)
     }
 
     fn id(

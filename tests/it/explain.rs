@@ -173,6 +173,18 @@ fn every_word_finds_and_misses() {
             &["mailbox", "Ann@x.example"],
             r#"{"path":"/x/ann/"}"#,
         ),
+        (
+            "virtual_uid_maps",
+            "@x.example 1000",
+            &["uid", "Ann@x.example"],
+            r#"{"uid":"1000"}"#,
+        ),
+        (
+            "virtual_gid_maps",
+            "ann@x.example 100",
+            &["gid", "-o", "recipient_delimiter=+", "Ann+q@x.example"],
+            r#"{"gid":"100"}"#,
+        ),
     ] {
         let dir = table(&format!("{source}\n"));
         let maps = format!("{parameter}=hash:t");
@@ -438,6 +450,15 @@ fn near_misses_of_clients() {
         ("ann@mx.x.example", ".x.example", Some("x.example")),
     ] {
         check_near_miss("access", &["access", who], key, advice);
+    }
+    for (key, advice) in [
+        (".x.example", "x.example"),
+        ("192.0.2.0/24", "192.0.2"),
+        ("[2001:db8::1]", "2001:db8::1"),
+    ] {
+        let servers = "ns.y.example,ns.x.example[192.0.2.7][2001:db8::1]";
+        let words = ["access", "--as=helo-ns", servers];
+        check_near_miss("access", &words, key, Some(advice));
     }
 }
 
@@ -708,6 +729,73 @@ fn access_tables_are_found_in_main_cf() {
         "rpostmap: fatal: no smtpd_*_restrictions have check_helo_access; \
          name a table with --table\n",
     );
+}
+
+#[test]
+fn access_tables_are_asked_for_the_servers_that_the_operand_names() {
+    if !have_verbs() {
+        return;
+    }
+    let dir = table("x.example REJECT no mail\n192.0.2 554 go away\nmx.y.example OK\n");
+    dir.main_cf(
+        "compatibility_level = 3.6\nmyhostname = host.example\n\
+         smtpd_sender_restrictions = check_sender_mx_access hash:t, check_sender_ns_access hash:t\n\
+         smtpd_client_restrictions = check_reverse_client_hostname_a_access hash:t\n",
+    );
+    let keys = |words: &[&str]| {
+        let object = json(&dir, &[&["access", "--as"], words].concat());
+        let step = &object["lookups"][0]["steps"][0]["parameter"];
+        let parameter = step.as_str().unwrap().to_owned();
+        let keys = keys(&object, &parameter);
+        let lookup = object["lookups"][0].clone();
+        (parameter, keys, lookup)
+    };
+    // The name and its parents, then the addresses; then the next server.
+    let servers = "mx1.z.example[198.51.100.1][2001:db8::1],mx2.z.example[192.0.2.7],x.example";
+    let (parameter, tried, lookup) = keys(&["sender-mx", servers]);
+    assert_eq!(
+        parameter,
+        "smtpd_sender_restrictions: check_sender_mx_access"
+    );
+    assert_eq!(
+        tried,
+        [
+            "all mx1.z.example not found",
+            "fixed z.example not found",
+            "fixed example not found",
+            "all 198.51.100.1 not found",
+            "fixed 198.51.100 not found",
+            "fixed 198.51 not found",
+            "fixed 198 not found",
+            "all 2001:db8::1 not found",
+            "fixed 2001:db8: not found",
+            "fixed 2001:db8 not found",
+            "fixed 2001 not found",
+            "all mx2.z.example not found",
+            "fixed z.example not found",
+            "fixed example not found",
+            "all 192.0.2.7 not found",
+            "fixed 192.0.2 found",
+        ]
+    );
+    assert_eq!(lookup["result"]["text"], "go away");
+    assert_eq!(lookup["asked"]["servers"], servers.replace(',', ", "));
+    // For `a` names do not count, and addresses must be named.
+    let words = ["reverse-client-hostname-a", "mx.x.example[192.0.2.7]"];
+    let (_, tried, _) = keys(&words);
+    assert_eq!(tried, ["all 192.0.2.7 not found", "fixed 192.0.2 found"]);
+    let end = explain(&dir, &["access", "--as", "client-a", "mx.x.example"]);
+    end.status_is(1).stdout_is("").stderr_is(
+        "rpostmap: fatal: addresses are looked up: name them, as in mail.example.com[192.0.2.7]\n",
+    );
+    // What does not happen, and what is not known.
+    let (_, _, lookup) = keys(&["sender-ns", "mx.y.example"]);
+    let notes = lookup["notes"].to_string();
+    assert!(notes.contains("OK is not allowed"), "{notes}");
+    assert!(notes.contains("addresses of mx.y.example"), "{notes}");
+    let table = ["--table=hash:t", "ns.z.example[192.0.3.1],.x.example"];
+    let (parameter, ..) = keys(&[&["recipient-ns"], &table[..]].concat());
+    assert_eq!(parameter, "check_recipient_ns_access");
 }
 
 #[test]

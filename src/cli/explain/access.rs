@@ -7,12 +7,11 @@ use crate::cli::report::Fatal;
 use crate::cli::text::escaped;
 use crate::rules::access::{AccessRules, AccessTable, Action, ActionKind};
 use crate::rules::address::Internal;
-use crate::rules::host;
 use crate::rules::tables::items;
 use crate::rules::trace::Recorder;
 
 use super::model::{Lookup, address_text};
-use super::near::{self, Subject};
+use super::near::{self, Server, Subject};
 use super::{Asked, no_rules, route};
 
 /// Where restrictions of the SMTP server are, in the order it looks at them.
@@ -27,6 +26,36 @@ const RESTRICTIONS: &[&str] = &[
     "smtpd_etrn_restrictions",
 ];
 
+/// Who a table is for; the roles behind the first ones are for what the DNS has for them.
+const ROLES: &[&str] = &[
+    "client",
+    "reverse-client-hostname",
+    "helo",
+    "sender",
+    "recipient",
+    "client-mx",
+    "client-ns",
+    "client-a",
+    "reverse-client-hostname-mx",
+    "reverse-client-hostname-ns",
+    "reverse-client-hostname-a",
+    "helo-mx",
+    "helo-ns",
+    "helo-a",
+    "sender-mx",
+    "sender-ns",
+    "sender-a",
+    "recipient-mx",
+    "recipient-ns",
+    "recipient-a",
+];
+
+/// How roles end that are about mail servers, name servers, and addresses.
+const SERVERS: &[&str] = &["-mx", "-ns", ADDRESSES_ONLY];
+
+/// Of these hosts the name is not looked up.
+const ADDRESSES_ONLY: &str = "-a";
+
 /// Who is looked up.
 enum Who {
     /// A name, and an address.
@@ -34,6 +63,8 @@ enum Who {
     Helo(Vec<u8>),
     Sender(Internal<'static>),
     Recipient(Internal<'static>),
+    /// What the DNS has for any of them.
+    Servers(Vec<Server>),
 }
 
 /// A table, and what it is called in the explanation.
@@ -50,9 +81,12 @@ pub(super) fn access(asked: &mut Asked<'_, '_>) -> Result<Vec<Lookup>, Fatal> {
         "helo" => Who::Helo(asked.operand().to_vec()),
         "sender" => Who::Sender(asked.address()),
         "recipient" => Who::Recipient(asked.address()),
+        role if SERVERS.iter().any(|kind| role.ends_with(kind)) => {
+            Who::Servers(servers(role, asked.operand())?)
+        }
         _ => client(asked.operand()),
     };
-    let check = format!("check_{role}_access");
+    let check = format!("check_{}_access", role.replace('-', "_"));
     let places = match asked.call.value("table") {
         Some(spec) => vec![Place {
             name: check.clone(),
@@ -74,7 +108,6 @@ pub(super) fn access(asked: &mut Asked<'_, '_>) -> Result<Vec<Lookup>, Fatal> {
 
 /// The role in the options, or the one that the operand looks like.
 fn role(asked: &Asked<'_, '_>) -> Result<&'static str, Fatal> {
-    const ROLES: &[&str] = &["client", "helo", "sender", "recipient"];
     if asked.call.value("as").is_some() {
         return asked.role(ROLES);
     }
@@ -87,17 +120,25 @@ fn role(asked: &Asked<'_, '_>) -> Result<&'static str, Fatal> {
 
 /// `name[address]` as in mail logs, or one of them.
 fn client(text: &[u8]) -> Who {
-    let both = text.strip_suffix(b"]").and_then(|text| {
-        let at = memchr::memchr(b'[', text)?;
-        Some((text.get(..at)?, text.get(at + 1..)?))
-    });
-    match both {
-        Some((name, address)) if host::address(address).is_some() => {
-            Who::Client(name.to_vec(), address.to_vec())
-        }
-        _ if host::address(text).is_some() => Who::Client(Vec::new(), text.to_vec()),
-        _ => Who::Client(text.to_vec(), Vec::new()),
+    let Server { name, addresses } = Server::parse(text);
+    match <[Vec<u8>; 1]>::try_from(addresses) {
+        Ok([address]) => Who::Client(name, address),
+        Err(none) if none.is_empty() => Who::Client(name, Vec::new()),
+        Err(_) => Who::Client(text.to_vec(), Vec::new()),
     }
+}
+
+/// The hosts that the operand lists, for a role that is about hosts of the DNS.
+fn servers(role: &str, text: &[u8]) -> Result<Vec<Server>, Fatal> {
+    let mut servers: Vec<Server> = items(text).map(Server::parse).collect();
+    if role.ends_with(ADDRESSES_ONLY) {
+        if servers.iter().any(|server| server.addresses.is_empty()) {
+            let what = "addresses are looked up: name them, as in mail.example.com[192.0.2.7]";
+            return Err(what.into());
+        }
+        servers.iter_mut().for_each(|server| server.name.clear());
+    }
+    Ok(servers)
 }
 
 /// The tables behind `check` in the restrictions of main.cf.
@@ -149,6 +190,19 @@ fn lookup(
             let found = table.client(name, address, &mut trace);
             (found, questions, Subject::Client { name, address })
         }
+        Who::Servers(servers) => {
+            let mut found = Ok(None);
+            for server in servers {
+                let addresses = server.addresses.iter().map(Vec::as_slice);
+                found = table.server(&server.name, addresses, &mut trace);
+                if !matches!(found, Ok(None)) {
+                    break;
+                }
+            }
+            let texts: Vec<String> = servers.iter().map(Server::text).collect();
+            let questions = vec![("servers", texts.join(", "))];
+            (found, questions, Subject::Servers(servers))
+        }
         Who::Helo(name) => (
             table.host_name(name, &mut trace),
             vec![("helo name", escaped(name))],
@@ -178,6 +232,10 @@ fn lookup(
         match action.kind {
             ActionKind::Dunno => notes
                 .push("this table is left undecided; the next restriction is looked at".to_owned()),
+            ActionKind::Ok if matches!(who, Who::Servers(_)) => notes.push(
+                "OK is not allowed for servers: DUNNO makes an exception for one of them"
+                    .to_owned(),
+            ),
             ActionKind::Restrictions => {
                 notes.push("no action begins so: the value is a list of restrictions".to_owned());
             }
@@ -194,6 +252,14 @@ fn lookup(
         }
         Some(fields)
     });
+    if let Who::Servers(servers) = who
+        && let Some(server) = servers.iter().find(|server| server.addresses.is_empty())
+    {
+        let name = escaped(&server.name);
+        notes.push(format!(
+            "the addresses of {name} are looked up as well: name them, as in {name}[192.0.2.7]"
+        ));
+    }
     let nothing = "the next restriction is looked at";
     let mut lookup = Lookup::new(questions, &trace, end, nothing);
     lookup.notes = notes;

@@ -10,7 +10,7 @@ use crate::rules::bcc::BlindCopies;
 use crate::rules::login::SenderLogins;
 use crate::rules::mailbox::VirtualMailboxes;
 use crate::rules::rewrite::{Canonical, Generic, Place, Side, VirtualAliases};
-use crate::rules::trace::{Outcome, Recorder, Step};
+use crate::rules::trace::{Outcome, Recorder, Step, Trace};
 
 use super::model::{Lookup, address_list, address_text};
 use super::near::{self, Subject};
@@ -172,6 +172,33 @@ pub(super) fn mailbox(asked: &mut Asked<'_, '_>) -> Result<Vec<Lookup>, Fatal> {
         .map(|path| path.map(|path| vec![("path", escaped(&path).into())]));
     let parameter = "virtual_mailbox_maps";
     let words = ("the recipient has no mailbox", "recipient");
+    one_address(asked, words, parameter, &recipient, &trace, end)
+}
+
+/// The user id that the mailbox of a virtual recipient belongs to.
+pub(super) fn uid(asked: &mut Asked<'_, '_>) -> Result<Vec<Lookup>, Fatal> {
+    id(asked, "uid", "virtual_uid_maps", VirtualMailboxes::uid)
+}
+
+/// The group id that the mailbox of a virtual recipient belongs to.
+pub(super) fn gid(asked: &mut Asked<'_, '_>) -> Result<Vec<Lookup>, Fatal> {
+    id(asked, "gid", "virtual_gid_maps", VirtualMailboxes::gid)
+}
+
+type FindId = fn(&VirtualMailboxes, &Internal<'_>, &mut dyn Trace) -> crate::Result<Option<u32>>;
+
+fn id(
+    asked: &mut Asked<'_, '_>,
+    name: &'static str,
+    parameter: &str,
+    find: FindId,
+) -> Result<Vec<Lookup>, Fatal> {
+    let rules = VirtualMailboxes::open(asked.setup).map_err(no_rules)?;
+    let recipient = asked.completed()?;
+    let mut trace = Recorder::default();
+    let end = find(&rules, &recipient, &mut trace)
+        .map(|id| id.map(|id| vec![(name, id.to_string().into())]));
+    let words = ("nobody is known as the owner of the mailbox", "recipient");
     one_address(asked, words, parameter, &recipient, &trace, end)
 }
 

@@ -7,7 +7,7 @@
 //! | `secret` | table names and messages that may hold passwords |
 //! | `route` | the words `transport` and `relocated` |
 //! | `destination` | `sasl` and `tls` |
-//! | `address` | `virtual`, `canonical`, `generic`, `bcc`, `login`, `mailbox`, `alias` |
+//! | `address` | `virtual`, `canonical`, `generic`, `bcc`, `login`, `mailbox`, `uid`, `gid`, `alias` |
 //! | `access` | `access`, and where its tables are in main.cf |
 //! | `near` | keys that are there but do not count |
 
@@ -54,9 +54,11 @@ pub(super) static VERB: Verb = Verb {
         ("bcc", "who gets a blind copy"),
         ("login", "who may use a sender (smtpd_sender_login_maps)"),
         ("mailbox", "the mailbox of a virtual recipient"),
+        ("uid", "the user id that the mailbox belongs to"),
+        ("gid", "the group id that the mailbox belongs to"),
         (
             "access",
-            "the action for a client NAME[ADDRESS], a sender, ...",
+            "the action for a client NAME[ADDRESS], a sender, ..., their mail and name servers",
         ),
     ],
     usage: "WORD [OPTION..] ADDRESS|NEXTHOP",
@@ -95,7 +97,8 @@ pub(super) static VERB: Verb = Verb {
             argument: Some("ROLE"),
             help: "bcc: recipient, sender\n\
                    canonical: recipient, sender, header-recipient, header-sender\n\
-                   access: client, helo, sender, recipient",
+                   access: client, reverse-client-hostname, helo, sender, recipient; with -mx,\n\
+                   -ns or -a behind, their servers, which the operand names",
         },
         Flag {
             letter: 0,
@@ -149,6 +152,8 @@ fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
         "bcc" => address::bcc,
         "login" => address::login,
         "mailbox" => address::mailbox,
+        "uid" => address::uid,
+        "gid" => address::gid,
         _ => access::access,
     };
     let settings = Settings::read(call.program, call.value("config"))?;

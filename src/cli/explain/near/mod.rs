@@ -15,10 +15,13 @@ mod client;
 mod destination;
 mod shelf;
 
+use memchr::memrchr;
+
 use crate::cli::report::Fatal;
 use crate::cli::text::escaped;
 use crate::key::Fold;
 use crate::rules::address::Internal;
+use crate::rules::host;
 use crate::rules::nexthop::Destination;
 use crate::rules::suffix::Style;
 use crate::rules::trace::{Scope, Step};
@@ -53,12 +56,54 @@ pub(super) enum Subject<'a> {
     Alias(&'a Internal<'a>),
     /// A host; its name, its address or both.
     Client { name: &'a [u8], address: &'a [u8] },
+    /// Hosts that the DNS has for a name.
+    Servers(&'a [Server]),
     /// A nexthop, and the sender where that would be a key.
     Destination {
         destination: &'a Destination,
         sender: Option<&'a Internal<'a>>,
         use_of: DestinationKeys,
     },
+}
+
+/// A host with its addresses.
+pub(super) struct Server {
+    /// Empty if addresses alone are looked up.
+    pub(super) name: Vec<u8>,
+    pub(super) addresses: Vec<Vec<u8>>,
+}
+
+impl Server {
+    /// Reads `name[address][address]`, a name, or an address. What is neither is a name.
+    pub(super) fn parse(text: &[u8]) -> Server {
+        let mut name = text;
+        let mut addresses = Vec::new();
+        while let Some(rest) = name.strip_suffix(b"]")
+            && let Some(at) = memrchr(b'[', rest)
+            && let Some(address) = rest.get(at + 1..)
+            && host::address(address).is_some()
+        {
+            addresses.insert(0, address.to_vec());
+            name = name.get(..at).unwrap_or_default();
+        }
+        if addresses.is_empty() && host::address(text).is_some() {
+            addresses.push(text.to_vec());
+            name = b"";
+        }
+        Server {
+            name: name.to_vec(),
+            addresses,
+        }
+    }
+
+    /// As it is read.
+    pub(super) fn text(&self) -> String {
+        let mut text = self.name.clone();
+        for address in &self.addresses {
+            text.extend([b"[", address.as_slice(), b"]"].concat());
+        }
+        escaped(&text)
+    }
 }
 
 /// What tables about destinations are for.
@@ -180,6 +225,16 @@ pub(super) fn look_in(
         Subject::Address(address) => address::by_address(address, &around),
         Subject::Alias(address) => address::by_local_part(address, &around),
         Subject::Client { name, address } => client::candidates(name, address, &around),
+        Subject::Servers(servers) => {
+            let hosts = servers.iter().flat_map(|server| {
+                let name = (server.name.as_slice(), b"".as_slice());
+                let addresses = server.addresses.iter();
+                std::iter::once(name).chain(addresses.map(|address| (b"".as_slice(), &**address)))
+            });
+            hosts
+                .flat_map(|(name, address)| client::candidates(name, address, &around))
+                .collect()
+        }
         Subject::Destination {
             destination,
             sender,
@@ -196,7 +251,7 @@ pub(super) fn look_in(
         Subject::Transport(address) | Subject::Access(address) | Subject::Address(address) => {
             address::judge(key, address, &around.tried)
         }
-        Subject::Alias(_) | Subject::Client { .. } => None,
+        Subject::Alias(_) | Subject::Client { .. } | Subject::Servers(_) => None,
     };
     let mut found = shelf.look(&candidates, &around.tried, &judge);
     for near in &mut found {

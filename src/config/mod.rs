@@ -36,7 +36,7 @@ pub use level::CompatibilityLevel;
 /// [`Config::default`] is for programs without any main.cf: the table type is `hash` and UTF-8
 /// support is **on**. With a main.cf that sets neither, UTF-8 support is **off**, because an
 /// unset `compatibility_level` is 0.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     values: HashMap<Vec<u8>, Vec<u8>>,
     defaults: HashMap<Vec<u8>, Vec<u8>>,

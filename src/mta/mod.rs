@@ -5,7 +5,7 @@
 //! | [`settings`] | what both are made from: main.cf, single parameters, tables of one's own |
 //! | [`router`] | [`Router`]: sender and recipient to transport, nexthop and class |
 //! | [`passwords`] | [`SaslPasswords`]: server to user name and password |
-//! | `live` | both follow their tables' files |
+//! | `live` | both follow main.cf, their tables' files and files in lists |
 //! | `own_addresses` | the addresses of this machine |
 //!
 //! ```no_run

@@ -30,7 +30,11 @@ use crate::rules::trace::{NoTrace, Trace};
 /// What is handed out is wiped from memory when it is dropped. The tables themselves are in memory
 /// too, as in any program that reads them.
 pub struct SaslPasswords {
-    live: Live<sasl_password::SaslPasswords>,
+    live: Live<Rules>,
+}
+
+struct Rules {
+    passwords: sasl_password::SaslPasswords,
     nexthops: Nexthops,
 }
 
@@ -47,13 +51,13 @@ impl SaslPasswords {
     }
 
     pub(super) fn open(agent: Agent, settings: Settings) -> Result<SaslPasswords> {
-        let services = settings.services(&mut |_| {})?;
-        Ok(SaslPasswords {
-            nexthops: Nexthops::from_config(agent, services, settings.config(), &mut |_| {})?,
-            live: Live::open(settings, move |setup| {
-                sasl_password::SaslPasswords::open(agent, setup)
-            })?,
-        })
+        let live = Live::open(settings, move |settings, setup| {
+            Ok(Rules {
+                passwords: sasl_password::SaslPasswords::open(agent, setup)?,
+                nexthops: settings.nexthops(agent)?,
+            })
+        })?;
+        Ok(SaslPasswords { live })
     }
 
     /// The credentials of `sender` for `destination`, once a connection is made to its host or mail
@@ -87,7 +91,7 @@ impl SaslPasswords {
         server: &Server<'_>,
         trace: &mut dyn Trace,
     ) -> Result<Option<Credentials>> {
-        self.live.current().find(server, trace)
+        self.live.current().passwords.find(server, trace)
     }
 
     /// The destinations in a nexthop, in the order they are tried.
@@ -96,10 +100,10 @@ impl SaslPasswords {
     ///
     /// When one is malformed.
     pub fn destinations(&self, nexthop: &[u8]) -> Result<Vec<Destination>, DestinationError> {
-        self.nexthops.parse(nexthop)
+        self.live.current().nexthops.parse(nexthop)
     }
 
-    /// Looks at the files of all tables now, whatever the interval.
+    /// Looks at main.cf and all other files now, whatever the interval.
     pub fn refresh(&self) {
         self.live.refresh();
     }

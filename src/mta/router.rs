@@ -28,11 +28,17 @@ use crate::rules::trace::{NoTrace, Trace};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// All lookups for one route see the tables as they were at one moment. When files have changed see
-/// [`LiveTable`](crate::table::LiveTable); files named in lists (`mydestination = /file`) are read
-/// when the router is made and whenever a table has changed.
+/// All lookups for one route see parameters, tables and lists as they were at one moment. At most once
+/// in an interval it is looked whether main.cf, the file of a table or a file named in a list
+/// (`mydestination = /file`) has changed; then all that has changed is read, and takes the place of the
+/// old at once. What cannot be read or is damaged leaves the old in place, and the listener hears
+/// why. More about tables: [`LiveTable`](crate::table::LiveTable).
 pub struct Router {
-    live: Live<Resolver>,
+    live: Live<Rules>,
+}
+
+struct Rules {
+    resolver: Resolver,
     smtp: Nexthops,
     lmtp: Nexthops,
 }
@@ -50,15 +56,14 @@ impl Router {
     }
 
     pub(super) fn open(settings: Settings) -> Result<Router> {
-        let nexthops = |agent| {
-            let services = settings.services(&mut |_| {})?;
-            Nexthops::from_config(agent, services, settings.config(), &mut |_| {})
-        };
-        Ok(Router {
-            smtp: nexthops(Agent::Smtp)?,
-            lmtp: nexthops(Agent::Lmtp)?,
-            live: Live::open(settings, Resolver::open)?,
-        })
+        let live = Live::open(settings, |settings, setup| {
+            Ok(Rules {
+                resolver: Resolver::open(setup)?,
+                smtp: settings.nexthops(Agent::Smtp)?,
+                lmtp: settings.nexthops(Agent::Lmtp)?,
+            })
+        })?;
+        Ok(Router { live })
     }
 
     /// The route of mail from `sender` to `recipient`, after aliases and rewriting: what the queue
@@ -88,7 +93,8 @@ impl Router {
         recipient: &Internal<'_>,
         trace: &mut dyn Trace,
     ) -> Result<Route, RouteError> {
-        match self.live.current().resolve(sender, recipient, trace) {
+        let rules = self.live.current();
+        match rules.resolver.resolve(sender, recipient, trace) {
             Ok(Resolution::Route(route)) => Ok(route),
             Ok(Resolution::Invalid) => Err(RouteError::Invalid),
             Err(error) => Err(RouteError::Unknown(error)),
@@ -106,13 +112,14 @@ impl Router {
         agent: Agent,
         nexthop: &[u8],
     ) -> Result<Vec<Destination>, DestinationError> {
+        let rules = self.live.current();
         match agent {
-            Agent::Smtp => self.smtp.parse(nexthop),
-            Agent::Lmtp => self.lmtp.parse(nexthop),
+            Agent::Smtp => rules.smtp.parse(nexthop),
+            Agent::Lmtp => rules.lmtp.parse(nexthop),
         }
     }
 
-    /// Looks at the files of all tables now, whatever the interval.
+    /// Looks at main.cf and all other files now, whatever the interval.
     pub fn refresh(&self) {
         self.live.refresh();
     }

@@ -3,18 +3,19 @@
 use std::fs;
 use std::fs::File;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::gethostname;
 
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, masked};
 use crate::mta::own_addresses::own_addresses;
 use crate::mta::{Router, SaslPasswords};
-use crate::rules::nexthop::{Agent, Services};
+use crate::rules::nexthop::{Agent, Nexthops, Services};
 use crate::rules::setup::Setup;
+use crate::table::watch::Watched;
 use crate::table::{Event, Listener, Reload, Table};
 
 /// The file with the names of services that main.cf does not know.
@@ -72,10 +73,21 @@ const SERVICES: &str = "/etc/services";
 #[derive(Clone, Default)]
 pub struct Settings {
     config: Config,
+    main_cf: Option<MainCf>,
+    /// What was set besides, in order.
+    set: Vec<(String, String)>,
     tables: Vec<(String, Arc<dyn Table>)>,
     own_addresses: Vec<IpAddr>,
     services: Vec<u8>,
     reload: Reload,
+}
+
+/// The main.cf that was read.
+#[derive(Clone)]
+struct MainCf {
+    /// The file, or the directory it is in.
+    path: PathBuf,
+    watched: Watched,
 }
 
 impl Settings {
@@ -90,7 +102,8 @@ impl Settings {
     /// Reads main.cf: the file `path`, or the file of that name in the directory `path`.
     ///
     /// What main.cf leaves to the machine is asked of it: its name, its addresses, the ports of its
-    /// services. main.cf itself is not read again when it changes.
+    /// services. Routers and credentials follow main.cf when it changes, as they follow tables; if
+    /// nothing can be made from the new one they go on with the old one.
     ///
     /// # Errors
     ///
@@ -106,24 +119,11 @@ impl Settings {
     ///
     /// As [`Settings::from_main_cf`].
     pub fn from_main_cf_with(path: impl AsRef<Path>, listener: Listener) -> Result<Settings> {
-        let path = path.as_ref();
         let mut warn = |text: Vec<u8>| listener.tell(&Event::Warning(text));
-        let mut config = if path.is_dir() {
-            Config::load(path, &mut warn)?
-        } else {
-            let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
-            let mut config = Config::from_reader(path, file, &mut warn)?;
-            if let Some(dir) = path.parent()
-                && !config.is_set("config_directory")
-            {
-                config.set_default("config_directory", &dir.to_string_lossy());
-            }
-            config
-        };
-        let host_name = gethostname().unwrap_or_default();
-        config.set_host_name(&host_name.to_string_lossy(), &mut warn)?;
+        let (main_cf, config) = MainCf::read(path.as_ref(), &mut warn)?;
         Ok(Settings {
             config,
+            main_cf: Some(main_cf),
             own_addresses: own_addresses(),
             services: fs::read(SERVICES).unwrap_or_default(),
             reload: Reload {
@@ -134,9 +134,33 @@ impl Settings {
         })
     }
 
+    /// The same settings with what main.cf says now, and its path as events name it; `None` while it
+    /// has not changed, and if there is none.
+    pub(super) fn read_again(
+        &self,
+        warn: &mut dyn FnMut(Vec<u8>),
+    ) -> Option<(String, Result<Settings>)> {
+        let main_cf = self.main_cf.as_ref()?;
+        if !main_cf.may_have_changed() {
+            return None;
+        }
+        let read = MainCf::read(&main_cf.path, warn).map(|(main_cf, mut config)| {
+            for (name, value) in &self.set {
+                config.set(name, value);
+            }
+            Settings {
+                config,
+                main_cf: Some(main_cf),
+                ..self.clone()
+            }
+        });
+        Some((masked(main_cf_file(&main_cf.path)), read))
+    }
+
     /// Sets a parameter as a line of main.cf would.
     pub fn set(mut self, name: &str, value: &str) -> Settings {
         self.config.set(name, value);
+        self.set.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -155,7 +179,7 @@ impl Settings {
         self
     }
 
-    /// How long a table file is trusted to be what it was; a second unless set.
+    /// How long a file is trusted to be what it was; a second unless set.
     /// [`Duration::MAX`]: for ever, unless asked to look.
     pub fn reload_interval(mut self, interval: Duration) -> Settings {
         self.reload.interval = interval;
@@ -214,10 +238,48 @@ impl Settings {
         &self.reload
     }
 
-    /// The services that main.cf and the system know.
-    pub(super) fn services(&self, warn: &mut dyn FnMut(Vec<u8>)) -> Result<Services> {
-        let mut services = Services::from_config(&self.config, warn)?;
+    /// What reads nexthops, with the services that main.cf and the system know.
+    pub(super) fn nexthops(&self, agent: Agent) -> Result<Nexthops> {
+        let mut services = Services::from_config(&self.config, &mut |_| {})?;
         services.add_system(&self.services);
-        Ok(services)
+        Nexthops::from_config(agent, services, &self.config, &mut |_| {})
+    }
+}
+
+impl MainCf {
+    /// Reads it, and asks the system for the name of this machine.
+    fn read(path: &Path, warn: &mut dyn FnMut(Vec<u8>)) -> Result<(MainCf, Config)> {
+        // What is looked at before it is read cannot be newer than what is read.
+        let main_cf = MainCf {
+            path: path.to_owned(),
+            watched: Watched::of(vec![main_cf_file(path)]),
+        };
+        let mut config = if path.is_dir() {
+            Config::load(path, warn)?
+        } else {
+            let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
+            let mut config = Config::from_reader(path, file, warn)?;
+            if let Some(dir) = path.parent()
+                && !config.is_set("config_directory")
+            {
+                config.set_default("config_directory", &dir.to_string_lossy());
+            }
+            config
+        };
+        let host_name = gethostname().unwrap_or_default();
+        config.set_host_name(&host_name.to_string_lossy(), warn)?;
+        Ok((main_cf, config))
+    }
+
+    fn may_have_changed(&self) -> bool {
+        let now = Watched::of(vec![main_cf_file(&self.path)]);
+        !now.is_as(&self.watched) || self.watched.is_recent()
+    }
+}
+
+fn main_cf_file(path: &Path) -> PathBuf {
+    match path.is_dir() {
+        true => path.join("main.cf"),
+        false => path.to_owned(),
     }
 }

@@ -11,7 +11,6 @@
 //! The first element that matches decides, so exclusions must come first. Tables are asked for the
 //! text as it is folded by the list.
 
-use std::fs::File;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -23,7 +22,6 @@ use crate::rules::host;
 use crate::rules::suffix::{Style, suffixes};
 use crate::rules::tables::{ListOptions, OpenTable, TableSet, items};
 use crate::rules::trace::Trace;
-use crate::source::LogicalLines;
 
 /// How deep files may name files.
 const FILE_DEPTH_MAX: usize = 16;
@@ -161,22 +159,15 @@ impl MatchList {
             );
             return Err(Error::new(ErrorKind::Config { what }));
         }
-        let unreadable = |error: Error| Ok(Some(Test::Unreadable(error.to_string())));
-        let mut lines = match File::open(path) {
-            Ok(file) => LogicalLines::new(path, file),
-            Err(error) => return unreadable(Error::io("open", path, error)),
-        };
-        let start = self.elements.len();
-        loop {
-            let line = match lines.next_line(&mut |_| {}) {
-                Ok(Some(line)) => line.text.to_vec(),
-                Ok(None) => return Ok(None),
-                Err(error) => {
-                    self.elements.truncate(start);
-                    return unreadable(error);
+        let file = source.tables.list_file(path.as_os_str().as_bytes());
+        match file.lines() {
+            Ok(lines) => {
+                for line in lines {
+                    self.add(line, excludes, depth + 1, source)?;
                 }
-            };
-            self.add(&line, excludes, depth + 1, source)?;
+                Ok(None)
+            }
+            Err(reason) => Ok(Some(Test::Unreadable(reason.to_owned()))),
         }
     }
 

@@ -10,6 +10,7 @@
 //! | [`parent_domain`] | which feature has which style |
 //! | [`tables`] | lists of tables, each table opened once |
 //! | [`match_list`] | lists of texts, domains and networks |
+//! | `list_file` | files in such lists |
 //! | [`local`] | which domains are this machine |
 //! | [`search`] | from an address to its keys, and to what is found |
 //! | [`complete`] | a domain for addresses without one |
@@ -73,6 +74,7 @@ pub mod bcc;
 pub mod complete;
 pub mod host;
 pub mod known;
+mod list_file;
 pub mod local;
 pub mod login;
 pub mod mailbox;

@@ -74,9 +74,9 @@ impl<'c> Setup<'c> {
         })
     }
 
-    /// Takes tables from `tables`, those that are open there, and opens the others in it.
-    pub(crate) fn use_tables(&mut self, tables: TableSet) {
-        self.tables = tables;
+    /// Takes the tables and files that are open in `tables` from there.
+    pub(crate) fn reuse(&mut self, tables: TableSet) {
+        self.tables.reuse(tables);
         self.shared = None;
     }
 

@@ -9,8 +9,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result, masked};
+use crate::error::{Error, ErrorKind, Result, masked, with_cause};
 use crate::key::Fold;
+use crate::rules::list_file::ListFile;
 use crate::rules::trace::{Answer, Scope, Trace};
 use crate::source::WarningKind;
 use crate::table::live::{Listener, Snapshot};
@@ -88,8 +89,19 @@ impl ListOptions {
 #[derive(Clone, Default)]
 pub struct TableSet {
     options: OpenOptions,
-    opened: HashMap<(Vec<u8>, bool, bool), Arc<OpenTable>>,
+    opened: Opened,
+    /// What was open before, to be used again.
+    earlier: Opened,
     given: HashMap<Vec<u8>, Arc<OpenTable>>,
+}
+
+/// What follows files.
+#[derive(Clone, Default)]
+struct Opened {
+    /// By `type:name`, and whether keys are folded and results substituted.
+    tables: HashMap<(Vec<u8>, bool, bool), Arc<OpenTable>>,
+    /// Files in match lists, by path.
+    lists: HashMap<Vec<u8>, Arc<ListFile>>,
 }
 
 impl TableSet {
@@ -98,9 +110,20 @@ impl TableSet {
     pub fn new(options: OpenOptions) -> TableSet {
         TableSet {
             options,
-            opened: HashMap::new(),
-            given: HashMap::new(),
+            ..TableSet::default()
         }
+    }
+
+    /// Uses what is open in `earlier` instead of opening it anew, if it would be opened alike.
+    pub(crate) fn reuse(&mut self, earlier: TableSet) {
+        if self.options.utf8 == earlier.options.utf8 {
+            self.earlier = earlier.opened;
+        }
+    }
+
+    /// Closes what was open before and has not been used again.
+    pub(crate) fn close_unused(&mut self) {
+        self.earlier = Opened::default();
     }
 
     /// Says that `spec` is this table, which nothing opens. Tables inside others, as in
@@ -132,21 +155,42 @@ impl TableSet {
         }
         options.substitution = list.substitution;
         let key = (spec.to_vec(), list.fold, list.substitution);
-        let table = self
-            .opened
-            .entry(key)
-            .or_insert_with(|| Arc::new(OpenTable::open(spec, direct, options, notify)));
-        Arc::clone(table)
+        if let Some(table) = self.opened.tables.get(&key) {
+            return Arc::clone(table);
+        }
+        let table = match self.earlier.tables.remove(&key) {
+            Some(table) => table,
+            None => Arc::new(OpenTable::open(spec, direct, options, notify)),
+        };
+        self.opened.tables.insert(key, Arc::clone(&table));
+        table
+    }
+
+    /// The file `path` in a match list, read now or earlier.
+    pub(crate) fn list_file(&mut self, path: &[u8]) -> Arc<ListFile> {
+        if let Some(file) = self.opened.lists.get(path) {
+            return Arc::clone(file);
+        }
+        let earlier = self.earlier.lists.remove(path);
+        let file = earlier.unwrap_or_else(|| Arc::new(ListFile::read(path)));
+        self.opened.lists.insert(path.to_vec(), Arc::clone(&file));
+        file
     }
 
     /// The same tables, those opened anew whose files have changed; `None` when none has. Where the
-    /// new content is damaged or cannot be opened the old one stays.
+    /// new content is damaged or cannot be opened the old one stays. So for files in lists.
     pub(crate) fn refreshed(&self, listener: &Listener) -> Option<TableSet> {
         let mut refreshed = None;
-        for (key, table) in &self.opened {
+        for (key, table) in &self.opened.tables {
             if let Some(new) = table.renewed(listener) {
                 let set = refreshed.get_or_insert_with(|| self.clone());
-                set.opened.insert(key.clone(), Arc::new(new));
+                set.opened.tables.insert(key.clone(), Arc::new(new));
+            }
+        }
+        for (path, file) in &self.opened.lists {
+            if let Some(new) = file.renewed(listener) {
+                let set = refreshed.get_or_insert_with(|| self.clone());
+                set.opened.lists.insert(path.clone(), Arc::new(new));
             }
         }
         refreshed
@@ -154,7 +198,18 @@ impl TableSet {
 
     /// All tables that were opened.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<OpenTable>> {
-        self.opened.values()
+        self.opened.tables.values()
+    }
+
+    /// The tables and files that could not be opened, and why.
+    pub(crate) fn unavailable(&self) -> impl Iterator<Item = (String, String)> {
+        let tables = self.tables().filter_map(|table| {
+            let error = table.open_error()?;
+            Some((table.name().to_owned(), with_cause(error)))
+        });
+        let lists = self.opened.lists.values();
+        let lists = lists.filter_map(|file| Some((file.name(), file.lines().err()?.to_owned())));
+        tables.chain(lists)
     }
 }
 

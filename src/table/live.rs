@@ -18,19 +18,19 @@ use crate::table::spec::TableSpec;
 use crate::table::traits::{KeyValue, Listing, Table};
 use crate::table::watch::Watched;
 
-/// What a table that follows its files has to tell.
+/// What a table, or whatever else follows its files, has to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// A file has changed, and from now on the new content answers.
     Reloaded {
-        /// `type:name` of the table.
+        /// `type:name` of the table; the path of a main.cf or of a file in a list.
         table: String,
     },
     /// A file has changed, but the new one is damaged or cannot be opened: the old content goes on
     /// answering. Told once for each new reason.
     Kept {
-        /// `type:name` of the table.
+        /// `type:name` of the table; the path of a main.cf or of a file in a list.
         table: String,
         /// Why the new content does not do.
         reason: String,
@@ -38,7 +38,7 @@ pub enum Event {
     /// A table cannot be opened and never could: each lookup fails, as a temporary failure. Told
     /// once for each new reason.
     Unavailable {
-        /// `type:name` of the table.
+        /// `type:name` of the table; the path of a file in a list.
         table: String,
         /// Why.
         reason: String,

@@ -32,7 +32,7 @@ mod replace;
 pub mod spec;
 pub mod traits;
 pub mod update;
-mod watch;
+pub(crate) mod watch;
 
 pub use compile::{CompileOptions, Compiled, Source, compile};
 pub use file::{FileFormat, FileTable};

@@ -48,7 +48,7 @@ impl FileState {
     }
 }
 
-/// The files of one table as they were at one moment.
+/// The files of one table, or of a configuration, as they were at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Watched {
     /// `None` for a file that is not there or cannot be looked at.
@@ -60,7 +60,11 @@ impl Watched {
     /// The files of `spec` as they are now. What is looked at before a table is opened cannot be
     /// newer than the table.
     pub(crate) fn now(spec: &TableSpec) -> Watched {
-        let files = files_of(spec);
+        Watched::of(files_of(spec))
+    }
+
+    /// These files as they are now.
+    pub(crate) fn of(files: Vec<PathBuf>) -> Watched {
         let files: Vec<_> = files
             .into_iter()
             .map(|path| {

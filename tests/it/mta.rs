@@ -390,3 +390,151 @@ fn a_route_costs_only_what_it_is_made_of() {
         }
     }
 }
+
+/// A listener, and what it has heard since it was asked last.
+fn listening() -> (Listener, impl Fn() -> Vec<String>) {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let hear = Arc::clone(&events);
+    let listener = Listener::new(move |event| {
+        hear.lock().expect("events").push(event.to_string());
+    });
+    let heard = move || std::mem::take(&mut *events.lock().expect("events"));
+    (listener, heard)
+}
+
+#[test]
+fn main_cf_is_followed_and_the_old_one_kept_while_it_does_not_do() {
+    let main_cf = |text: &str| format!("myhostname = m.example\ntransport_maps = hash:t\n{text}");
+    let dir = configured("follow", &main_cf("relayhost = [one]\n"));
+    dir.write("t", "x.example smtp:[x]\n");
+    dir.ours("postmap").args(["hash:t"]).ok();
+    let (listener, heard) = listening();
+    let map = format!("hash:{}", dir.file("t").display());
+    let router = rpostmap::mta::Settings::from_main_cf_with(dir.file("main.cf"), listener)
+        .expect("main.cf")
+        .set("transport_maps", &map)
+        .reload_interval(Duration::MAX)
+        .router()
+        .expect("a router");
+    let nexthop = |recipient: &str| {
+        let nexthop = router.route("", recipient).expect("a route").nexthop;
+        String::from_utf8(nexthop).expect("text")
+    };
+    let port = || {
+        let found = router.destinations(rpostmap::rules::nexthop::Agent::Smtp, b"[a]");
+        format!("{:?}", found.expect("well-formed")[0].place)
+    };
+    heard();
+    assert_eq!(nexthop("a@y.example"), "[one]");
+    assert!(port().contains("25"));
+
+    // What was set in the program goes before main.cf, the new one as well.
+    dir.write(
+        "main.cf",
+        main_cf("relayhost = [two]\nsmtp_tcp_port = 2525\n"),
+    );
+    assert_eq!(nexthop("a@y.example"), "[one]", "not looked at yet");
+    router.refresh();
+    assert_eq!(nexthop("a@y.example"), "[two]");
+    assert_eq!(nexthop("a@x.example"), "[x]");
+    assert!(port().contains("2525"), "{}", port());
+    let told = heard();
+    assert!(
+        matches!(&told[..], [only] if only.ends_with("main.cf: reloaded")),
+        "{told:?}"
+    );
+
+    // Neither readable nor understood nor there: told once each, tables are followed nevertheless.
+    for broken in [
+        Some("relayhost [three]\n"),
+        Some("default_transport =\n"),
+        None,
+    ] {
+        match broken {
+            Some(text) => drop(dir.write("main.cf", main_cf(text))),
+            None => std::fs::remove_file(dir.file("main.cf")).expect("removed"),
+        }
+        router.refresh();
+        router.refresh();
+        assert_eq!(nexthop("a@y.example"), "[two]", "{broken:?}");
+        let told = heard();
+        let kept = told.iter().filter(|text| text.contains("still using"));
+        assert_eq!(kept.count(), 1, "{broken:?} {told:?}");
+    }
+    dir.write("t", "x.example smtp:[new]\n");
+    dir.ours("postmap").args(["hash:t"]).ok();
+    router.refresh();
+    assert_eq!(nexthop("a@x.example"), "[new]");
+
+    // A table that is no longer named is not looked at any more.
+    let router = Router::from_main_cf({
+        dir.write(
+            "main.cf",
+            format!("relayhost = [four]\ntransport_maps = {map}\n"),
+        );
+        dir.file("main.cf")
+    });
+    let router = router.expect("a router");
+    dir.write("main.cf", "relayhost = [five]\n");
+    router.refresh();
+    dir.write("t.db", b"damaged");
+    router.refresh();
+    let route = router.route("", "a@x.example").expect("a route");
+    assert_eq!(route.nexthop, b"[five]");
+}
+
+#[test]
+fn files_in_lists_are_followed() {
+    let dir = TestDir::new("list-files");
+    let list = |name: &str| dir.file(name).display().to_string();
+    dir.write("inner", "b.example\n");
+    dir.write("outer", format!("a.example\n{}\n", list("inner")));
+    let (listener, heard) = listening();
+    let router = Settings::default()
+        .set(
+            "relay_domains",
+            &format!("{}, !c.example, {}", list("outer"), list("late")),
+        )
+        .listener(listener)
+        .reload_interval(Duration::MAX)
+        .router()
+        .expect("a router");
+    let class = |domain: &str| {
+        let route = router.route("", format!("a@{domain}").as_str());
+        route.map(|route| route.class.name())
+    };
+    let told = heard();
+    assert!(
+        matches!(&told[..], [only] if only.contains("late is unavailable")),
+        "{told:?}"
+    );
+    assert_eq!(class("b.example").expect("listed"), "relay");
+    assert!(class("d.example").expect_err("unknown").is_temporary());
+
+    dir.write("late", "# none\n");
+    dir.write("inner", "d.example\n");
+    router.refresh();
+    assert_eq!(class("d.example").expect("listed"), "relay");
+    assert_eq!(class("b.example").expect("not listed"), "default");
+    assert_eq!(heard().len(), 2);
+
+    // Without the file its old lines count.
+    std::fs::remove_file(dir.file("inner")).expect("removed");
+    router.refresh();
+    router.refresh();
+    assert_eq!(class("d.example").expect("listed"), "relay");
+    let told = heard();
+    assert!(
+        matches!(&told[..], [only] if only.contains("inner: still using the old content")),
+        "{told:?}"
+    );
+
+    // A file that nothing names any more is forgotten.
+    dir.write("outer", "a.example\n");
+    router.refresh();
+    assert_eq!(class("d.example").expect("not listed"), "default");
+    heard();
+    dir.write("inner", "e.example\n");
+    router.refresh();
+    assert_eq!(heard(), [""; 0]);
+}

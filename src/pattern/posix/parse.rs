@@ -179,7 +179,7 @@ pub fn parse(text: &[u8], flags: Flags) -> Result<Parsed, PatternError> {
         cursor: Cursor { text, at: 0 },
         flags,
         groups: 0,
-        complete: Vec::new(),
+        complete: 0,
         has_reference: false,
     };
     let node = parser.alternation(0)?;
@@ -204,8 +204,8 @@ struct Parser<'t> {
     cursor: Cursor<'t>,
     flags: Flags,
     groups: u32,
-    /// The groups that are closed.
-    complete: Vec<u32>,
+    /// The groups that are closed and on the way here, not in another branch: bit 1 for the first.
+    complete: u16,
     has_reference: bool,
 }
 
@@ -272,10 +272,13 @@ impl Parser<'_> {
     }
 
     fn alternation(&mut self, depth: usize) -> Result<Node, PatternError> {
+        let before = self.complete;
         let mut branches = vec![self.branch(depth)?];
         while self.token().0 == Token::Or {
             self.take();
+            let of_others = std::mem::replace(&mut self.complete, before);
             branches.push(self.branch(depth)?);
+            self.complete |= of_others;
         }
         Ok(match branches.len() {
             1 => branches.pop().unwrap_or(Node::Empty),
@@ -392,7 +395,7 @@ impl Parser<'_> {
             Token::Dollar => byte_node(b'$'),
             Token::Open => self.group(depth)?,
             Token::Reference(number) => {
-                if !self.complete.contains(&u32::from(number)) {
+                if self.complete & (1 << number) == 0 {
                     return Err(PatternError::Reference);
                 }
                 self.has_reference = true;
@@ -422,7 +425,7 @@ impl Parser<'_> {
             return Err(PatternError::Parenthesis);
         }
         if number <= 9 {
-            self.complete.push(number);
+            self.complete |= 1 << number;
         }
         Ok(Node::Group(number, Box::new(node)))
     }
@@ -463,7 +466,11 @@ impl Parser<'_> {
     fn number(&mut self) -> Result<(Number, Token), PatternError> {
         let mut number = Number::None;
         loop {
-            let token = self.take();
+            let token = match self.take() {
+                // Digits and commas behind a backslash are what they are without.
+                Token::Escaped(byte) => Token::Byte(byte),
+                token => token,
+            };
             number = match (token, number) {
                 (Token::End, _) => return Err(PatternError::Brace),
                 (Token::IntervalClose | Token::Byte(b','), _) => return Ok((number, token)),

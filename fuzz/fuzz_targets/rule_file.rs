@@ -1,4 +1,4 @@
-//! Any bytes as `regexp:` and `cidr:` rules and a key, which the first line is.
+//! Any bytes as `regexp:`, `pcre:` and `cidr:` rules and a key, which the first line is.
 //!
 //! `cargo +nightly fuzz run -s none rule_file fuzz/corpus/rule_file fuzz/seeds/rule_file`.
 #![no_main]
@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 
 use libfuzzer_sys::fuzz_target;
 use rpostmap::Table;
-use rpostmap::pattern::{CidrTable, RegexpTable};
+use rpostmap::pattern::{CidrTable, PcreTable, RegexpTable};
 use rpostmap::table::OpenOptions;
 
 /// More than this takes time and finds nothing new.
@@ -39,6 +39,15 @@ fuzz_target!(|data: &[u8]| {
         }
         let cidr = CidrTable::from_text(name, rules, &options, &mut warn).unwrap();
         assert_eq!(cidr.lookup(key).ok(), cidr.lookup_by_scan(key).ok());
+        let pcre = PcreTable::from_text(name, rules, &options, &mut warn).unwrap();
+        // Asked for all rules the library may give up where the index never asks it.
+        if let Ok(scanned) = pcre.lookup_by_scan(key) {
+            let found = pcre.lookup(key).unwrap();
+            assert_eq!(found, scanned, "{}", key.escape_ascii());
+            if utf8 && let Some(value) = &found {
+                assert!(std::str::from_utf8(value).is_ok());
+            }
+        }
         // The same rules, behind a condition that always holds.
         let nested = [b"if /^/\n", rules].concat();
         let nested = RegexpTable::from_text(name, nested.as_slice(), &options, &mut warn).unwrap();

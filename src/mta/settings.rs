@@ -85,8 +85,9 @@ pub struct Settings {
 /// The main.cf that was read.
 #[derive(Clone)]
 struct MainCf {
-    /// The file, or the directory it is in.
+    /// As it was named: the file, or the directory it is in.
     path: PathBuf,
+    file: PathBuf,
     watched: Watched,
 }
 
@@ -154,7 +155,7 @@ impl Settings {
                 ..self.clone()
             }
         });
-        Some((masked(main_cf_file(&main_cf.path)), read))
+        Some((masked(&main_cf.file), read))
     }
 
     /// Sets a parameter as a line of main.cf would.
@@ -249,12 +250,18 @@ impl Settings {
 impl MainCf {
     /// Reads it, and asks the system for the name of this machine.
     fn read(path: &Path, warn: &mut dyn FnMut(Vec<u8>)) -> Result<(MainCf, Config)> {
+        let is_dir = path.is_dir();
+        let file = match is_dir {
+            true => path.join("main.cf"),
+            false => path.to_owned(),
+        };
         // What is looked at before it is read cannot be newer than what is read.
         let main_cf = MainCf {
             path: path.to_owned(),
-            watched: Watched::of(vec![main_cf_file(path)]),
+            watched: Watched::of(vec![file.clone()]),
+            file,
         };
-        let mut config = if path.is_dir() {
+        let mut config = if is_dir {
             Config::load(path, warn)?
         } else {
             let file = File::open(path).map_err(|error| Error::io("open", path, error))?;
@@ -272,14 +279,7 @@ impl MainCf {
     }
 
     fn may_have_changed(&self) -> bool {
-        let now = Watched::of(vec![main_cf_file(&self.path)]);
+        let now = Watched::of(vec![self.file.clone()]);
         !now.is_as(&self.watched) || self.watched.is_recent()
-    }
-}
-
-fn main_cf_file(path: &Path) -> PathBuf {
-    match path.is_dir() {
-        true => path.join("main.cf"),
-        false => path.to_owned(),
     }
 }

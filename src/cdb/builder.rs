@@ -82,7 +82,7 @@ impl CdbBuilder {
         memory: usize,
         check: &mut dyn FnMut() -> Result<()>,
     ) -> Result<SourceLists> {
-        let mut lists = Spool::new(Arc::clone(runs.scratch()), memory);
+        let mut lists = Spool::new(Arc::clone(runs.scratch()), memory, runs.list_count());
         while let Some(Survivor { origin, key, value }) = entries.next(&mut |_, _| Ok(()))? {
             check()?;
             let number = origin.number;
@@ -97,7 +97,7 @@ impl CdbBuilder {
         let SourceLists { lists, len, memory } = lists;
         let file_len = len.finish()?;
         build_and_write(out, |out| {
-            let slots = Spool::new(Arc::clone(lists.scratch()), *memory);
+            let slots = Spool::new(Arc::clone(lists.scratch()), *memory, TABLE_COUNT);
             let mut file = FileWriter::new(out, Slots::Spooled(slots));
             let mut entries = Entries::new();
             let mut order = Vec::new();

@@ -218,7 +218,7 @@ mod tests {
     /// What stays, and what is repeated, as "run.number:key" and "=value".
     fn merged(runs: &[&[(&str, &str)]], on_duplicate: OnDuplicate) -> (Vec<String>, Vec<String>) {
         let dir = TestDir::new();
-        let mut spool = Spool::new(scratch(&dir), 0);
+        let mut spool = Spool::new(scratch(&dir), 0, 0);
         for (run, list) in runs.iter().enumerate() {
             let mut entries = Entries::new();
             for (key, value) in *list {

@@ -21,8 +21,10 @@ const VALUE_LEN_OFFSET: usize = 8;
 
 /// The longest blocks, in bytes, and the shortest.
 const BLOCK_LEN: (usize, usize) = (4 << 10, 64 << 10);
-/// How many blocks are meant to fit into memory at a time.
-const BLOCKS_IN_MEMORY: usize = 64;
+/// One of so many parts of the memory is for blocks.
+const BLOCKS_PART: usize = 2;
+/// How many lists there are at least, when blocks are measured.
+const LISTS_MIN: usize = 32;
 
 /// A record of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,14 +57,21 @@ pub(crate) struct Spool {
 }
 
 impl Spool {
-    /// No records. Of `memory`, in bytes, a part is used for blocks.
-    pub(crate) fn new(scratch: Arc<Scratch>, memory: usize) -> Spool {
+    /// No records. Blocks are such that those of `list_count` lists take a part of `memory`, in
+    /// bytes. There can be more lists.
+    pub(crate) fn new(scratch: Arc<Scratch>, memory: usize, list_count: usize) -> Spool {
         let (min, max) = BLOCK_LEN;
+        let block_len = memory / BLOCKS_PART / list_count.max(LISTS_MIN);
         Spool {
             scratch,
-            block_len: (memory / BLOCKS_IN_MEMORY).clamp(min, max),
+            block_len: block_len.clamp(min, max),
             lists: Vec::new(),
         }
+    }
+
+    /// How many lists can be read side by side with `memory` bytes.
+    pub(crate) fn list_count_max(&self, memory: usize) -> usize {
+        memory / self.block_len
     }
 
     /// The file that it shares with others.
@@ -201,9 +210,27 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn blocks_of_all_lists_fit_into_memory() {
+        let dir = TestDir::new();
+        let scratch = scratch(&dir);
+        for (memory, lists, len) in [
+            (256 << 20, 0, 64 << 10),
+            (256 << 20, 3_000, 44_739),
+            (1 << 20, 0, 16 << 10),
+            (1 << 20, 64, 8 << 10),
+            (1 << 10, 0, 4 << 10),
+            (1 << 20, 9_000, 4 << 10),
+        ] {
+            let spool = Spool::new(Arc::clone(&scratch), memory, lists);
+            assert_eq!(spool.block_len, len, "{memory} {lists}");
+            assert_eq!(spool.list_count_max(memory), memory / len);
+        }
+    }
+
+    #[test]
     fn each_list_is_read_back_in_its_order() {
         let dir = TestDir::new();
-        let mut spool = Spool::new(scratch(&dir), 0);
+        let mut spool = Spool::new(scratch(&dir), 0, 0);
         let record = |n: u32| {
             let key = format!("key{n}").repeat((n % 7) as usize);
             // Now and then one that is longer than a block.

@@ -151,6 +151,7 @@ mod tests {
                 (None, "memory"),
                 (Some(1 << 30), "memory"),
                 (Some(1 << 16), name),
+                (Some(1), name),
             ] {
                 let path = dir.path("t.db");
                 let mut place = Place::lock(format, &path, &mut |_| {}).unwrap();

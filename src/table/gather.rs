@@ -37,10 +37,14 @@ use crate::table::replace::Place;
 /// What is needed beside entries: for what was read ahead and what waits to be written. At most so
 /// many bytes, and at most half of all.
 const BESIDE_ENTRIES: u64 = 24 << 20;
+/// The least that entries get, in bytes.
+const BUDGET_MIN: usize = 64 << 10;
 /// Unless a limit is given, nobody asks how much memory there is for less than this, in bytes.
 const ASK_MIN: usize = 16 << 20;
 /// Unless a limit is given, one of so many parts of the memory that is available is taken.
 const AVAILABLE_PART: u64 = 2;
+/// What the lines of a source are taken to have at least, in bytes: the first may be short ones.
+const LINE_LEN_MIN: usize = 16;
 /// Memory set aside on the word of a file's length, in bytes of text.
 const RESERVE_MAX: usize = 1 << 30;
 /// How often it is looked whether a signal asks the process to end, where signals are held.
@@ -197,7 +201,7 @@ impl<'g> Gatherer<'g> {
         let count = self.entries.number_end().max(1);
         let bytes = seen - ENTRY_OVERHEAD * self.entries.number_end();
         // Keys and values are about as long as their lines.
-        let line_len = bytes.div_ceil(count).max(1);
+        let line_len = bytes.div_ceil(count).max(LINE_LEN_MIN);
         let budget = self.budget.saturating_sub(seen);
         let count = (len / line_len).min(budget / (line_len + ENTRY_OVERHEAD));
         self.entries.reserve(count, count.saturating_mul(line_len));
@@ -325,7 +329,7 @@ impl<'g> Gatherer<'g> {
                 };
                 let scratch = Arc::new(scratch);
                 self.runs.insert(Runs {
-                    spool: Spool::new(Arc::clone(&scratch), self.budget),
+                    spool: Spool::new(Arc::clone(&scratch), self.budget, 0),
                     run: 0,
                     postponed: Postponed::new(scratch, self.budget),
                     postponed_len: 0,
@@ -339,6 +343,10 @@ impl<'g> Gatherer<'g> {
         runs.is_broken = false;
         runs.run += 1;
         runs.postponed_len = 0;
+        if runs.run >= runs.spool.list_count_max(self.budget) {
+            // More of them would take more memory to merge than longer ones do.
+            self.budget = self.budget.saturating_mul(2);
+        }
         self.entries.clear();
         Ok(())
     }
@@ -437,5 +445,5 @@ impl<'g> Gatherer<'g> {
 /// What entries may take of `limit` bytes.
 fn budget(limit: u64) -> usize {
     let left = limit - BESIDE_ENTRIES.min(limit / 2);
-    usize::try_from(left).unwrap_or(usize::MAX)
+    usize::try_from(left).unwrap_or(usize::MAX).max(BUDGET_MIN)
 }

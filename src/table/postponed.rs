@@ -29,7 +29,7 @@ pub(super) struct Postponed {
 impl Postponed {
     pub(super) fn new(scratch: Arc<Scratch>, memory: usize) -> Postponed {
         Postponed {
-            runs: Spool::new(scratch, memory),
+            runs: Spool::new(scratch, memory, 0),
             marks: BTreeMap::new(),
         }
     }

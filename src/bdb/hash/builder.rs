@@ -152,10 +152,12 @@ impl HashBuilder {
         check: &mut dyn FnMut() -> Result<()>,
     ) -> Result<BucketLists> {
         let bucket_count = self.bucket_count.unwrap_or_else(|| room.bucket_count());
+        let buckets_per_list = room.buckets_per_list(bucket_count, memory);
+        let list_count = bucket_count.div_ceil(buckets_per_list) as usize;
         let mut lists = BucketLists {
-            lists: Spool::new(Arc::clone(runs.scratch()), memory),
+            lists: Spool::new(Arc::clone(runs.scratch()), memory, list_count),
             bucket_count,
-            buckets_per_list: room.buckets_per_list(bucket_count, memory),
+            buckets_per_list,
             entry_count: room.entry_count,
         };
         let mask = bucket_count - 1;

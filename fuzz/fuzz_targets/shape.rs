@@ -8,13 +8,16 @@ pub struct Shape {
     pub repeats: usize,
     /// `^`, `$`, `\b` and the like inside a group that is repeated.
     repeats_place: bool,
+    /// `^` with something before it or `$` with something behind it, or either in a group.
+    has_inner_edge: bool,
     /// An interval, or two repetitions, behind a group that can be empty.
     repeats_empty_group: bool,
 }
 
 /// A group that is open, or the whole.
-#[derive(Default)]
 struct Group {
+    /// Whether nothing of the current alternative was read yet.
+    is_at_start: bool,
     has_place: bool,
     /// Whether an alternative that is over can be empty.
     other_can_be_empty: bool,
@@ -47,6 +50,7 @@ impl Shape {
             repeats: 1,
             ..Shape::default()
         };
+        let or: &[u8] = if extended { b"|" } else { b"\\|" };
         let mut open = Vec::new();
         let mut group = Group::default();
         let mut rest = pattern;
@@ -59,6 +63,15 @@ impl Shape {
                 (operator, rest, is_escaped) = (*next, behind, true);
             }
             let is_syntax = is_escaped != extended;
+            // Whether nothing stands before or behind it in the whole alternative.
+            let is_edge = match operator {
+                b'^' => group.is_at_start,
+                _ => rest.is_empty() || rest.starts_with(or),
+            };
+            if !is_escaped && matches!(operator, b'^' | b'$') {
+                shape.has_inner_edge |= !is_edge || !open.is_empty();
+            }
+            group.is_at_start = false;
             match operator {
                 b'[' if !is_escaped => {
                     rest = behind_list(rest);
@@ -120,10 +133,25 @@ impl Shape {
         }
     }
 
-    /// Whether glibc is known to be wrong about such expressions; `groups_alone`: about groups,
-    /// but not about whether there is a match.
-    pub fn has_known_error(&self, groups_alone: bool) -> bool {
-        self.repeats_place || (groups_alone && self.repeats_empty_group)
+    /// Whether glibc is known to be wrong about such expressions. `groups_alone`: about groups,
+    /// but not about whether there is a match; `inner_lines`: there are line feeds in the key,
+    /// although `^` and `$` do not match there.
+    pub fn has_known_error(&self, groups_alone: bool, inner_lines: bool) -> bool {
+        self.repeats_place
+            || (groups_alone && self.repeats_empty_group)
+            || (inner_lines && self.has_inner_edge)
+    }
+}
+
+impl Default for Group {
+    fn default() -> Group {
+        Group {
+            is_at_start: true,
+            has_place: false,
+            other_can_be_empty: false,
+            has_bytes: false,
+            last: Last::Nothing,
+        }
     }
 }
 
@@ -152,6 +180,7 @@ impl Group {
         self.next(Last::Nothing);
         self.other_can_be_empty |= !self.has_bytes;
         self.has_bytes = false;
+        self.is_at_start = true;
     }
 }
 

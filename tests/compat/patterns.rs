@@ -605,6 +605,8 @@ const KNOWN_ERRORS: &[(&str, &str, &str, &str, &str)] = &[
     ("regexp", "/(a*){2,3}/ [$1]", "aa", "[aa]", "[]"),
     ("regexp", "/(a?){2,3}/ [$1]", "aa", "[a]", "[]"),
     ("regexp", "/(a*)++/ [$1]", "a", "[]", "[a]"),
+    ("regexp", "/a.^b/ v", "a\nb", "v", ""),
+    ("regexp", "/a$.|a()/ [$1]", "a\nb", "", "[]"),
     ("pcre", "/(?=a)b?a/ v", "a", "", "v"),
 ];
 

@@ -284,10 +284,7 @@ fn an_interrupted_update_of_a_high_tree_loses_no_key() {
 fn assert_tree_is_whole(state: &[u8], at: usize) {
     let report = verify(&Store::from_bytes(state)).unwrap();
     let left = [Invariant::F3, Invariant::F8, Invariant::B12];
-    let others = report
-        .defects
-        .iter()
-        .filter(|d| !left.contains(&d.rule));
+    let others = report.defects.iter().filter(|d| !left.contains(&d.rule));
     let others: Vec<&Defect> = others.collect();
     assert!(others.is_empty(), "after write {at}: {others:?}");
 }

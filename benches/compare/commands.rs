@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Options;
-use crate::measure::{Figures, run, run_for};
+use crate::measure::{Figures, run, run_for, run_times};
 use crate::report::{Report, Row};
 
 /// The types of tables, and the end of their files' names.
@@ -26,7 +26,7 @@ fn original_is_slow(kind: &str, count: usize) -> bool {
 const LITTLE_MEMORY: &[&str] = &["--memory=256M"];
 
 /// How often one process that looks up one key is run for one measurement.
-const PROCESS_COUNT: &str = "50";
+const PROCESS_COUNT: u32 = 50;
 
 /// The program the original is, and ours under the same name.
 struct Programs {
@@ -249,13 +249,8 @@ fn one_key(
     let file = dir.join(format!("transport{suffix}"));
     run(dir, &programs.ours, &[&operand], None);
     let key = crate::data::transport_key(1);
-    let script = "i=0; while [ $i -lt $4 ]; do \"$1\" -q \"$2\" \"$3\"; i=$((i + 1)); done";
-    let shell = Path::new("/bin/sh");
-    let processes = |program: &Path| {
-        let program = program.to_str().expect("a name");
-        let words = ["-c", script, "sh", program, &key, &operand, PROCESS_COUNT];
-        run(dir, shell, &words, Some("main.cf"))
-    };
+    let processes =
+        |program: &Path| run_times(PROCESS_COUNT, dir, program, &["-q", &key, &operand]);
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds {
         theirs.extend(programs.original.as_deref().map(processes));

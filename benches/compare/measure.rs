@@ -36,8 +36,25 @@ pub(crate) fn run(dir: &Path, program: &Path, words: &[&str], input: Option<&str
     figures.expect("it was given all the time it needs")
 }
 
+/// As [`run`], so many times one after the other; what they took together.
+pub(crate) fn run_times(times: u32, dir: &Path, program: &Path, words: &[&str]) -> Figures {
+    let figures = measure(times, dir, program, words, None, None);
+    figures.expect("they were given all the time they need")
+}
+
 /// As [`run`]; `None` when it takes longer than `limit`, after which it is ended.
 pub(crate) fn run_for(
+    dir: &Path,
+    program: &Path,
+    words: &[&str],
+    input: Option<&str>,
+    limit: Option<Duration>,
+) -> Option<Figures> {
+    measure(1, dir, program, words, input, limit)
+}
+
+fn measure(
+    times: u32,
     dir: &Path,
     program: &Path,
     words: &[&str],
@@ -51,6 +68,7 @@ pub(crate) fn run_for(
     let output = Command::new(std::env::current_exe().expect("this program"))
         .arg(CHILD)
         .arg(limit.map_or(0, |limit| limit.as_secs().max(1)).to_string())
+        .arg(times.to_string())
         .arg(program)
         .args(words)
         .current_dir(dir)
@@ -78,32 +96,37 @@ pub(crate) fn run_for(
     })
 }
 
-/// Runs a program, the second of `words` and its words, and prints three numbers: wall time in
+/// Runs a program, the third of `words` and its words, and prints three numbers: wall time in
 /// nanoseconds, processor time in microseconds, peak memory in bytes. The first word is a number of
-/// seconds after which it is ended, and [`TOO_LONG`] printed; 0 is for ever.
+/// seconds after which it is ended, and [`TOO_LONG`] printed; 0 is for ever. The second says how
+/// often it is run.
 pub(crate) fn child(mut words: impl Iterator<Item = String>) -> ExitCode {
     let limit = words.next().and_then(|word| word.parse().ok());
+    let times: Option<u32> = words.next().and_then(|word| word.parse().ok());
     let words: Vec<String> = words.collect();
-    let (Some(limit), Some((program, words))) = (limit, words.split_first()) else {
+    let (Some(limit), Some(times), Some((program, words))) = (limit, times, words.split_first())
+    else {
         return ExitCode::FAILURE;
     };
     let mut command = Command::new(OsStr::new(program));
     command.args(words).stdout(Stdio::null());
     let start = Instant::now();
-    let status = match limit {
-        0 => command.status().ok(),
-        limit => match status_within(&mut command, Duration::from_secs(limit)) {
-            Some(status) => Some(status),
-            None => {
-                println!("{TOO_LONG}");
-                return ExitCode::SUCCESS;
-            }
-        },
-    };
-    let wall = start.elapsed();
-    if !status.is_some_and(|status| status.success()) {
-        return ExitCode::FAILURE;
+    for _ in 0..times {
+        let status = match limit {
+            0 => command.status().ok(),
+            limit => match status_within(&mut command, Duration::from_secs(limit)) {
+                Some(status) => Some(status),
+                None => {
+                    println!("{TOO_LONG}");
+                    return ExitCode::SUCCESS;
+                }
+            },
+        };
+        if !status.is_some_and(|status| status.success()) {
+            return ExitCode::FAILURE;
+        }
     }
+    let wall = start.elapsed();
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the kernel tells");
     let cpu = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     println!("{} {cpu} {}", wall.as_nanos(), usage.max_rss() * 1024);

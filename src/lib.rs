@@ -114,6 +114,7 @@ pub mod pattern;
 pub mod rules;
 pub mod source;
 pub mod table;
+mod threads;
 pub mod virt;
 pub mod wire;
 

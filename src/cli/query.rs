@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::{io, panic, thread};
 
 use crate::cli::create::PROXY;
 use crate::cli::input::KeyLines;
@@ -17,6 +17,7 @@ use crate::key::strip_nul;
 use crate::source::file_value;
 use crate::table::traits::Table;
 use crate::table::{OpenOptions, TableSpec, open_with};
+use crate::threads::both;
 
 /// How much of a value that is no base64 is shown, in bytes.
 const BASE64_QUOTE_MAX: usize = 30;
@@ -383,12 +384,5 @@ fn on_two_threads<'k, T: Send>(
     work: impl Fn(&[&'k [u8]]) -> T + Sync,
 ) -> [T; 2] {
     let (front, back) = keys.split_at(keys.len() / 2);
-    thread::scope(|scope| {
-        let back = scope.spawn(|| work(back));
-        let front = work(front);
-        let back = back
-            .join()
-            .unwrap_or_else(|payload| panic::resume_unwind(payload));
-        [front, back]
-    })
+    both(|| work(front), || work(back)).into()
 }

@@ -4,9 +4,9 @@
 //! every eight bytes that they share with others. Entries with one key stay in their order.
 
 use std::ops::Range;
-use std::thread;
 
 use crate::entries::Entries;
+use crate::threads::both;
 
 /// Runs up to this length are sorted by comparing keys.
 const SHORT_RUN: usize = 12;
@@ -128,14 +128,13 @@ fn sort(entries: &Entries, numbers: Vec<u32>) -> Vec<u32> {
     let (back_runs, front_runs): (Vec<Run>, Vec<Run>) =
         runs.into_iter().partition(|run| run.0 >= middle);
     let (front, back) = all.split_at_mut(middle);
-    thread::scope(|scope| {
-        if front_runs.len() + back_runs.len() > PARALLEL_MIN {
-            scope.spawn(|| sort_runs(entries, front, 0, front_runs));
-        } else {
-            sort_runs(entries, front, 0, front_runs);
-        }
-        sort_runs(entries, back, middle, back_runs);
-    });
+    let is_long = front_runs.len() + back_runs.len() > PARALLEL_MIN;
+    let sort_front = || sort_runs(entries, front, 0, front_runs);
+    let sort_back = || sort_runs(entries, back, middle, back_runs);
+    match is_long {
+        true => both(sort_back, sort_front),
+        false => (sort_back(), sort_front()),
+    };
     all.iter().map(|sortable| sortable.number).collect()
 }
 

@@ -5,15 +5,25 @@
 //! page a fault when it is first written to.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::ops::{Deref, DerefMut};
+use std::os::unix::fs::FileExt;
 
 #[cfg(target_os = "linux")]
 use memmap2::Advice;
 use memmap2::MmapMut;
 
+use crate::threads::both;
+
 /// Content shorter than this, in bytes, lies in ordinary memory.
 const HUGE_MIN: usize = 8 << 20;
+
+/// Content at least this long, in bytes, is read by two threads: to clear the memory and to copy takes
+/// longer than to start one.
+const TWO_THREADS_MIN: usize = 16 << 20;
+
+/// The length of a huge page where it matters, in bytes.
+const HUGE_PAGE_LEN: usize = 2 << 20;
 
 /// The bytes of a file.
 pub(crate) struct Content(Memory);
@@ -78,13 +88,14 @@ pub(crate) fn read_all(mut file: &File, len: u64) -> io::Result<Content> {
     file.rewind()?;
     let mut bytes = Vec::new();
     if let Some(mut memory) = Content::huge(room) {
-        let count = read_until_full(file, &mut memory)?;
+        let count = fill(file, &mut memory)?;
         if count < room {
             return Ok(Content(Memory::Huge(memory, count)));
         }
         // It has grown.
         bytes.try_reserve_exact(room)?;
         bytes.extend_from_slice(&memory);
+        file.seek(SeekFrom::Start(count as u64))?;
     } else {
         // Failure is an error, not an abort.
         bytes.try_reserve_exact(room)?;
@@ -98,11 +109,28 @@ pub(crate) fn read_all(mut file: &File, len: u64) -> io::Result<Content> {
     Ok(bytes.into())
 }
 
-/// Reads until `bytes` are full or the file ends; how many bytes were read.
-fn read_until_full(mut file: &File, bytes: &mut [u8]) -> io::Result<usize> {
+/// Reads from the beginning on until `bytes` are full or the file ends; how many bytes were read.
+fn fill(file: &File, bytes: &mut [u8]) -> io::Result<usize> {
+    if bytes.len() < TWO_THREADS_MIN {
+        return fill_from(file, 0, bytes);
+    }
+    // No huge page belongs to both.
+    let middle = (bytes.len() / 2).next_multiple_of(HUGE_PAGE_LEN);
+    let (front, back) = bytes.split_at_mut(middle);
+    let (front, back) = both(
+        || fill_from(file, 0, front),
+        || fill_from(file, middle as u64, back),
+    );
+    let (front, back) = (front?, back?);
+    // What lies behind the end was cut off, or is being written.
+    Ok(if front < middle { front } else { middle + back })
+}
+
+/// Reads from `offset` on until `bytes` are full or the file ends; how many bytes were read.
+fn fill_from(file: &File, offset: u64, bytes: &mut [u8]) -> io::Result<usize> {
     let mut count = 0;
     while let Some(rest) = bytes.get_mut(count..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest) {
+        match file.read_at(rest, offset + count as u64) {
             Ok(0) => break,
             Ok(more) => count += more,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -121,7 +149,8 @@ mod tests {
     fn content_is_what_can_be_read_whatever_the_length_was_said_to_be() {
         let dir = TestDir::new();
         let path = dir.path("long");
-        for real in [0, 1, HUGE_MIN - 1, HUGE_MIN, HUGE_MIN + 4096] {
+        let long = TWO_THREADS_MIN + HUGE_PAGE_LEN / 2;
+        for real in [0, 1, HUGE_MIN - 1, HUGE_MIN, HUGE_MIN + 4096, long] {
             let bytes: Vec<u8> = (0..real).map(|n| (n % 251) as u8).collect();
             std::fs::write(&path, &bytes).unwrap();
             let file = File::open(&path).unwrap();

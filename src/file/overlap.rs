@@ -1,10 +1,11 @@
 //! Works out a file on one thread while another one writes it.
 
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
-use std::{panic, thread};
+use std::thread;
 
 use super::write_at::WriteAt;
 use crate::error::{Error, Result};
+use crate::threads::{Pending, join};
 
 /// How many pieces may wait to be written: enough to go on with while the writer waits for the disk.
 const WAITING_MAX: usize = 32;
@@ -17,10 +18,15 @@ pub(crate) fn build_and_write<T: Send>(
     out: &mut dyn WriteAt,
     build: impl FnOnce(&mut dyn WriteAt) -> Result<T> + Send,
 ) -> Result<T> {
+    let build = Pending::new(build);
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(WAITING_MAX);
         let (give_back, spare) = channel();
-        let builder = scope.spawn(move || build(&mut Pieces { sender, spare }));
+        let started = build.start(scope, |build| build(&mut Pieces { sender, spare }));
+        let builder = match started {
+            Ok(builder) => builder,
+            Err(build) => return build(out),
+        };
         let written = receiver
             .iter()
             .try_for_each(|(offset, bytes): (u64, Vec<u8>)| {
@@ -31,10 +37,7 @@ pub(crate) fn build_and_write<T: Send>(
             });
         // From here on the builder's writes fail, so that it ends soon.
         drop(receiver);
-        let built = builder
-            .join()
-            .unwrap_or_else(|payload| panic::resume_unwind(payload));
-        written.and(built)
+        written.and(join(builder))
     })
 }
 

@@ -6,6 +6,7 @@ use std::thread;
 use crate::error::Result;
 use crate::key::Fold;
 use crate::source::{EntrySource, Mark, Warning};
+use crate::threads::Pending;
 
 /// From this length in bytes on a source is read on a thread of its own.
 const READ_AHEAD_MIN: u64 = 1 << 20;
@@ -83,8 +84,10 @@ pub(crate) fn for_each<S: EntrySource + Send>(
     form: StoredForm,
     each: &mut dyn FnMut(Item<'_>) -> Result<()>,
 ) -> Result<()> {
-    if len.is_some_and(|len| len >= READ_AHEAD_MIN) {
-        return read_ahead(source, form, each);
+    if len.is_some_and(|len| len >= READ_AHEAD_MIN)
+        && let Some(result) = read_ahead(source, form, each)
+    {
+        return result;
     }
     let (mut key, mut value) = (Vec::new(), Vec::new());
     loop {
@@ -104,15 +107,19 @@ pub(crate) fn for_each<S: EntrySource + Send>(
     }
 }
 
+/// `None` if no thread can be started; nothing was read then.
 fn read_ahead<S: EntrySource + Send>(
     source: &mut S,
     form: StoredForm,
     each: &mut dyn FnMut(Item<'_>) -> Result<()>,
-) -> Result<()> {
+) -> Option<Result<()>> {
+    let (sender, receiver) = sync_channel(WAITING_MAX);
+    let reader = Pending::new((source, sender));
     thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(WAITING_MAX);
-        scope.spawn(move || read_batches(source, form, &sender));
-        unpack(receiver, each)
+        let started = reader.start(scope, |(source, sender)| {
+            read_batches(source, form, &sender)
+        });
+        started.ok().map(|_| unpack(receiver, each))
     })
 }
 
@@ -234,6 +241,7 @@ mod tests {
             }
             Ok(())
         })
+        .unwrap()
         .unwrap();
         assert_eq!((entries, warnings), (20_000, 10_000));
     }
@@ -243,7 +251,7 @@ mod tests {
         let text = text(200_000);
         let mut source = MapSource::new("t", text.as_bytes(), true);
         let result = read_ahead(&mut source, FORM, &mut |_| Err(Error::corrupt("enough")));
-        assert_eq!(result.unwrap_err().to_string(), "enough");
+        assert_eq!(result.unwrap().unwrap_err().to_string(), "enough");
     }
 
     #[test]
@@ -264,7 +272,7 @@ mod tests {
             entries += 1;
             Ok(())
         });
-        assert!(result.is_err());
+        assert!(result.unwrap().is_err());
         assert_eq!(entries, 1, "whether b goes on is not known");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::Path;
-use std::thread;
 
 use crate::error::{Result, masked};
 use crate::file::WriteAt;
@@ -14,6 +13,7 @@ use crate::table::file::FileFormat;
 use crate::table::gather::Gathered;
 use crate::table::lmdb::{LmdbOptions, is_in_use, is_rewritable, lock_file, rewrite_in_place};
 use crate::table::notice::Notice;
+use crate::threads::both;
 
 /// Where a new table goes, and the right to put it there.
 pub(crate) enum Place {
@@ -110,10 +110,7 @@ impl Place {
 /// Does `work`. To give back the memory of millions of entries takes as long as to wait for the
 /// disk, so both happen at once.
 fn while_dropping<T>(entries: Gathered, work: impl FnOnce() -> T) -> T {
-    thread::scope(|scope| {
-        scope.spawn(|| drop(entries));
-        work()
-    })
+    both(work, || drop(entries)).0
 }
 
 /// Writes the table of `entries` as `build` does, and puts it in the place of `target`. Returns what

@@ -65,6 +65,7 @@ mod salvage_laws;
 mod stores;
 mod streams;
 mod texthash;
+mod threads;
 mod traps;
 mod updates;
 mod verbs;

@@ -29,7 +29,6 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
-use std::thread;
 
 use crate::bdb::hash::bucket::{Addressing, GROUP_COUNT, group};
 use crate::bdb::hash::function::HashFunction;
@@ -47,6 +46,7 @@ use crate::entries::{ENTRY_OVERHEAD, Entries, EntryStream, Spool, Spooled, Survi
 use crate::error::Result;
 use crate::file::WriteAt;
 use crate::file::overlap::build_and_write;
+use crate::threads::both;
 use crate::wire::ByteOrder;
 
 /// The function of every file this crate writes.
@@ -420,12 +420,11 @@ fn hash_all(entries: &Entries, number_end: u32) -> Vec<u32> {
         number_end / 2
     };
     let (front, back) = hashes.split_at_mut(half as usize);
-    thread::scope(|scope| {
-        if !front.is_empty() {
-            scope.spawn(|| hash(0, front));
-        }
-        hash(half, back);
-    });
+    if front.is_empty() {
+        hash(0, back);
+    } else {
+        both(|| hash(half, back), || hash(0, front));
+    }
     hashes
 }
 

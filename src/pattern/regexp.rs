@@ -228,6 +228,7 @@ impl Dialect for PosixDialect {
 
     const TYPE: &'static str = TYPE;
     const UNCLOSED: &'static str = "skipping this rule";
+    const BACKSLASH_ENDS: bool = true;
     const ZERO_GROUP: &'static str = "out-of-range";
     const SECOND_PATTERN: bool = true;
 

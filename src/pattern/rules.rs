@@ -39,6 +39,8 @@ pub(super) trait Dialect {
     const TYPE: &'static str;
     /// What becomes of a rule whose pattern does not end.
     const UNCLOSED: &'static str;
+    /// Whether a backslash that is the last byte of a line ends a pattern, as the delimiter does.
+    const BACKSLASH_ENDS: bool;
     /// How the group 0 is refused.
     const ZERO_GROUP: &'static str;
     /// Whether a second pattern may follow, with `!` and no blank before it.
@@ -408,7 +410,7 @@ fn written<'t, D: Dialect>(
         tell.line(line, &[b"no regexp: skipping this rule"]);
         return None;
     };
-    let Some(len) = pattern_len(behind, *delimiter) else {
+    let Some(len) = pattern_len(behind, *delimiter, D::BACKSLASH_ENDS) else {
         let effect = D::UNCLOSED.as_bytes();
         let quoted = [b"\"", [*delimiter].as_slice(), b"\": "].concat();
         tell.line(line, &[b"no closing regexp delimiter ", &quoted, effect]);
@@ -442,16 +444,19 @@ fn written<'t, D: Dialect>(
     })
 }
 
-/// How many bytes of `text` come before `delimiter`. A backslash protects the byte behind it.
-fn pattern_len(text: &[u8], delimiter: u8) -> Option<usize> {
+/// How many bytes of `text` come before `delimiter`. A backslash protects the byte behind it; one at
+/// the end of the text has none, and may end the pattern itself.
+fn pattern_len(text: &[u8], delimiter: u8, backslash_ends: bool) -> Option<usize> {
     let mut at = 0;
-    loop {
-        match text.get(at)? {
+    while let Some(byte) = text.get(at) {
+        match byte {
             b'\\' => at += 2,
             byte if *byte == delimiter => return Some(at),
             _ => at += 1,
         }
     }
+    let ends_in_backslash = at > text.len();
+    (backslash_ends && ends_in_backslash).then(|| text.len() - 1)
 }
 
 fn template<D: Dialect>(line: LineNo, text: &[u8], tell: &mut Teller<'_>) -> Option<Template> {

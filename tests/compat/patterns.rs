@@ -752,6 +752,9 @@ const ODD_EXPRESSIONS: &[&str] = &[
 
 /// Odd files for `regexp:`.
 const ODD_REGEXP: &[&str] = &[
+    "/a\\\n",
+    "/a\\\\\n",
+    "if /a\\\n/b/ v\nendif\n",
     "/a{/ v\n",
     "/a{1,2/ v\n",
     "/a{x}/ v\n",

@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 use pcre2_sys as c;
 
 /// Memory that one match may take, in KiB.
-const HEAP_LIMIT_KIB: u32 = 20_000;
+const HEAP_LIMIT_KIB: u32 = 128 * 1024;
 /// How deep the interpreter may go back; without a compiler for the machine only.
 const DEPTH_LIMIT: u32 = 1_000_000;
 /// How often it may try: the library's own default, and so the original's.
@@ -117,19 +117,10 @@ impl Workspace {
 
     /// Whether `code` matches somewhere in `key`.
     pub(super) fn matches(&mut self, code: &Code, key: &[u8]) -> Result<bool, Failure> {
-        // SAFETY: `code` is compiled code; the pointer and the length are those of a slice that
-        // lives until the call ends; `data` and `context` are ours, and `&mut self` keeps others
-        // away. More groups than `data` has room for are left out by the library.
-        let result = unsafe {
-            c::pcre2_match_8(
-                code.0.as_ptr(),
-                key.as_ptr(),
-                key.len(),
-                0,
-                0,
-                self.data.as_ptr(),
-                self.context.as_ptr(),
-            )
+        let result = match self.run(code, key, 0) {
+            // Machine code has a small stack of its own; the interpreter takes memory up to the limit.
+            c::PCRE2_ERROR_JIT_STACKLIMIT => self.run(code, key, c::PCRE2_NO_JIT),
+            result => result,
         };
         match result {
             0.. => Ok(true),
@@ -138,6 +129,24 @@ impl Workspace {
                 offset: 0,
                 text: error_text(error),
             }),
+        }
+    }
+
+    /// What the library says of `code` and `key`.
+    fn run(&mut self, code: &Code, key: &[u8], options: u32) -> i32 {
+        // SAFETY: `code` is compiled code; the pointer and the length are those of a slice that
+        // lives until the call ends; `data` and `context` are ours, and `&mut self` keeps others
+        // away. More groups than `data` has room for are left out by the library.
+        unsafe {
+            c::pcre2_match_8(
+                code.0.as_ptr(),
+                key.as_ptr(),
+                key.len(),
+                0,
+                options,
+                self.data.as_ptr(),
+                self.context.as_ptr(),
+            )
         }
     }
 

@@ -170,6 +170,7 @@ impl Dialect for Perl {
 
     const TYPE: &'static str = TYPE;
     const UNCLOSED: &'static str = "ignoring this rule";
+    const BACKSLASH_ENDS: bool = false;
     const ZERO_GROUP: &'static str = "out of range";
     const SECOND_PATTERN: bool = false;
 

@@ -57,6 +57,20 @@ fn giving_up_is_a_temporary_error_and_not_another_answer() {
 }
 
 #[test]
+fn long_keys_get_an_answer_where_machine_code_has_no_stack_left() {
+    for text in ["/^(.|\\n)*foo$/ x", "/^(a|a)*foo$/ x", "/^((a)|b)*foo$/ x"] {
+        for len in [1_000, 1_500, 5_000, 50_000] {
+            let key = "a".repeat(len) + "foo";
+            assert_eq!(
+                answer(text, &key).as_deref(),
+                Some("x"),
+                "{text}, {len} bytes"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_compiled_is_skipped_with_its_place() {
     let (table, warnings) = table("/a(/ x\n/a/X y\n/b/q z\n");
     assert_eq!(

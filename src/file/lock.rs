@@ -8,6 +8,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -262,6 +263,30 @@ fn whole_file(lock_type: libc::c_int) -> libc::flock {
         l_len: 0, // to the end, wherever that will be
         l_pid: 0, // required to be 0 for open-file-description locks
     }
+}
+
+/// Whether a process waits for the `flock` of `file`, as far as procfs tells.
+pub(crate) fn is_waited_for(file: &File) -> bool {
+    let Ok(metadata) = file.metadata() else {
+        return false;
+    };
+    let inode = metadata.ino().to_string();
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    locks.lines().any(|line| waits_for(line, &inode))
+}
+
+/// Whether a line of `/proc/locks` is about somebody who waits for the `flock` of an inode. The
+/// device is left out: file systems give another one there than in stat(2). proc_locks(5):
+///
+/// ```text
+/// 1: FLOCK  ADVISORY  WRITE 711 08:01:131077 0 EOF
+/// 1: -> FLOCK  ADVISORY  WRITE 712 08:01:131077 0 EOF
+/// ```
+pub(super) fn waits_for(line: &str, inode: &str) -> bool {
+    let mut words = line.split_ascii_whitespace().skip(1);
+    words.next() == Some("->")
+        && words.next() == Some("FLOCK")
+        && words.nth(3).and_then(|place| place.rsplit(':').next()) == Some(inode)
 }
 
 #[cfg(test)]

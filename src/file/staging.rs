@@ -20,7 +20,7 @@
 //! link in its place is replaced.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,9 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use nix::unistd::geteuid;
 
-use super::lock::{LockKind, LockMode, LockedFile, ROUNDS_MAX, Wait, acquire, replaced_too_often};
+use super::lock::{
+    LockKind, LockMode, LockedFile, ROUNDS_MAX, Wait, acquire, is_waited_for, replaced_too_often,
+};
 use super::open::open_regular_with;
 use super::open::{directory, names};
 use super::replace::{check, sync_directory};
@@ -183,30 +185,6 @@ impl Drop for Staging {
             let _ = fs::remove_file(&self.temporary);
         }
     }
-}
-
-/// Whether a process waits for the `flock` of `file`, as far as procfs tells.
-fn is_waited_for(file: &File) -> bool {
-    let Ok(metadata) = file.metadata() else {
-        return false;
-    };
-    let inode = metadata.ino().to_string();
-    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    locks.lines().any(|line| waits_for(line, &inode))
-}
-
-/// Whether a line of `/proc/locks` is about somebody who waits for the `flock` of an inode. The
-/// device is left out: file systems give another one there than in stat(2). proc_locks(5):
-///
-/// ```text
-/// 1: FLOCK  ADVISORY  WRITE 711 08:01:131077 0 EOF
-/// 1: -> FLOCK  ADVISORY  WRITE 712 08:01:131077 0 EOF
-/// ```
-fn waits_for(line: &str, inode: &str) -> bool {
-    let mut words = line.split_ascii_whitespace().skip(1);
-    words.next() == Some("->")
-        && words.next() == Some("FLOCK")
-        && words.nth(3).and_then(|place| place.rsplit(':').next()) == Some(inode)
 }
 
 #[cfg(test)]

@@ -50,3 +50,35 @@ fn rebuilds_and_updates_at_once_leave_a_clean_table() {
     );
     assert_eq!(dir.names(), ["t", "t.db"]);
 }
+
+/// The original opens by name what it locked before. While it waits, the file keeps its name.
+#[test]
+fn many_additions_while_others_wait_lose_nothing() {
+    if !have(&["postmap", "db5.3_verify"]) {
+        return;
+    }
+    let lines = |mark: &str, count: u32| -> String {
+        (0..count).map(|n| format!("{mark}{n}\tvalue\n")).collect()
+    };
+    for kind in ["hash", "btree"] {
+        for _ in 0..3 {
+            let dir = TestDir::new("waiting");
+            dir.write("t", lines("k", 10_000));
+            dir.write("many", lines("m", 20_000));
+            dir.write("ours", lines("o", 300));
+            dir.write("theirs", lines("t", 300));
+            dir.ours("rpostmap").args([format!("{kind}:t")]).ok();
+            // Ours has the lock until its input ends; the two others come meanwhile.
+            let script = format!(
+                "(cat many; sleep 1) | rpostmap -i {kind}:t & sleep .4\n\
+                 rpostmap -i {kind}:t < ours & sleep .2\n\
+                 /usr/sbin/postmap -i {kind}:t < theirs & wait"
+            );
+            let _ = dir.ours("rpostmap");
+            dir.shell(&script).finish().stderr_is("");
+            assert_clean(&dir, "t.db");
+            let listing = dir.ours("rpostmap").args(["-s", &format!("{kind}:t")]).ok();
+            assert_eq!(listing.sorted_lines().len(), 30_600, "{kind}");
+        }
+    }
+}

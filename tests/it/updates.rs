@@ -1,5 +1,8 @@
 //! In-place updates against a model, and stopped after every single write.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
 use proptest::prelude::*;
 use rpostmap::bdb::hash::HashUpdater;
 use rpostmap::bdb::verify::verify;
@@ -10,6 +13,7 @@ use rpostmap::wire::ByteOrder;
 use crate::common::updating::{
     Model, Op, Recorder, apply, assert_deletes, assert_holds, assert_nothing_lost, build,
 };
+use crate::common::{TestDir, is_root, is_stand_in, set_mode, shout, sorted_lines};
 use crate::fixtures;
 
 pub(crate) fn key() -> impl Strategy<Value = Vec<u8>> {
@@ -150,5 +154,37 @@ fn a_replaced_value_on_an_unsorted_page_leaves_the_page_sorted() {
             update.commit(&mut updated).unwrap();
             assert_clean(&updated);
         }
+    }
+}
+
+/// Where no file can be made, many changes are written page by page too: an interruption loses no key.
+#[test]
+fn where_the_table_cannot_be_replaced_many_changes_are_made_in_place() {
+    if is_stand_in() || !is_root() {
+        return shout("updates: needs root to become another user");
+    }
+    for kind in ["hash", "btree"] {
+        let dir = TestDir::new("updates-in-place");
+        let lines = |from: u32, to: u32| -> String {
+            (from..to).map(|n| format!("key{n}\tvalue{n}\n")).collect()
+        };
+        dir.write("t", lines(0, 2_000));
+        let operand = format!("{kind}:t");
+        dir.ours("rpostmap").args([&operand]).ok();
+        set_mode(&dir.file("t.db"), 0o666);
+        set_mode(&dir.path(), 0o755);
+        let inode = || fs::metadata(dir.file("t.db")).expect("a table").ino();
+        let before = inode();
+        let run = dir.ours("rpostmap").args(["-i", &operand]).user(65_534);
+        let end = run.stdin(lines(2_000, 20_000)).finish();
+        end.status_is(0).stderr_is("");
+        assert_eq!(inode(), before, "{kind}");
+        let run = dir.ours("rpostmap").args(["verify", &operand]);
+        run.finish().status_is(0);
+        let listing = dir.ours("rpostmap").args(["-s", &operand]).ok();
+        assert!(
+            listing.sorted_lines() == sorted_lines(lines(0, 20_000).as_bytes()),
+            "{kind}"
+        );
     }
 }

@@ -1,7 +1,9 @@
 use super::*;
 use crate::error::ErrorKind;
+use crate::file::lock::waits_for;
 use crate::file::testing::{TestDir, again, stage};
 use nix::sys::signal::{Signal, raise};
+use std::fs::File;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
 use std::thread;

@@ -1,5 +1,6 @@
 //! The old table in any format, and what a new one takes over from it.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::Path;
 
@@ -95,12 +96,17 @@ impl FormatUpdater {
         .map_err(|error| error.in_file(path))
     }
 
-    pub(super) fn contains(&self, key: &[u8]) -> Result<bool> {
+    /// What the old file holds.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
         match self {
-            FormatUpdater::Hash(update) => Ok(update.old().get(key)?.is_some()),
-            FormatUpdater::Btree(update) => Ok(update.old().get(key)?.is_some()),
-            FormatUpdater::Lmdb(reader) => Ok(reader.get(key)?.is_some()),
+            FormatUpdater::Hash(update) => update.old().get(key),
+            FormatUpdater::Btree(update) => update.old().get(key),
+            FormatUpdater::Lmdb(reader) => reader.get(key),
         }
+    }
+
+    pub(super) fn contains(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.get(key)?.is_some())
     }
 
     /// All entries of the old file.

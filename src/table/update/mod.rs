@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 use crate::entries::{Entries, Inserted, OnDuplicate};
 use crate::error::{Error, Result};
 use crate::file::WriteAt;
-use crate::file::replace::Target;
+use crate::file::lock::is_waited_for;
+use crate::file::replace::{Protocol, Target};
 use crate::file::store::StoreMode;
 use crate::lmdb::change::Changes;
 use crate::source::EntrySource;
@@ -438,6 +439,9 @@ impl TableUpdater {
                 }
                 table.commit(notify)
             }
+            Work::Whole { entries, .. } if must_be_kept(format, &target) => {
+                write_changes(format, &path, &target, &entries, &lmdb)
+            }
             Work::Whole { entries, layout } => {
                 let build = |entries: &mut Gathered, out: &mut dyn WriteAt| {
                     entries.build_with(&lmdb, out, |entries, out| {
@@ -471,4 +475,55 @@ impl TableUpdater {
             }
         }
     }
+}
+
+/// Whether a table that could be built anew is better changed in place: no file can take its place;
+/// or a program waits for its lock, which may be the original. It locks the file that it found, then
+/// opens what has the name: with another file there, the next one would not wait for it.
+fn must_be_kept(format: FileFormat, target: &Target) -> bool {
+    let Some(old) = target.existing() else {
+        return false;
+    };
+    match format.protocol() {
+        Protocol::Rewritten => is_waited_for(old) || !target.is_replaceable(),
+        // Writers of the original take no lock, and `replace` knows what to do.
+        Protocol::Mapped => false,
+    }
+}
+
+/// Changes the table in place to one that holds `entries` and nothing else.
+fn write_changes(
+    format: FileFormat,
+    path: &Path,
+    target: &Target,
+    entries: &Entries,
+    lmdb: &LmdbOptions,
+) -> Result<()> {
+    let in_file = |error: Error| error.in_file(path);
+    let Some(file) = target.existing() else {
+        return Ok(());
+    };
+    let old = FormatUpdater::open(format, file, path, StoreMode::AUTO)?;
+    let mut gone = Vec::new();
+    for pair in old.iter().map_err(in_file)? {
+        let (key, _) = pair.map_err(in_file)?;
+        if !entries.contains(&key) {
+            gone.push(key.into_owned());
+        }
+    }
+    let mut puts = Vec::new();
+    for (key, value) in entries.iter() {
+        if old.get(key).map_err(in_file)?.as_deref() != Some(value) {
+            puts.push((key, value));
+        }
+    }
+    // In the order of keys, so that the same changes give the same file.
+    let mut changes = Changes {
+        clear: false,
+        deletes: gone.iter().map(Vec::as_slice).collect(),
+        puts,
+    };
+    changes.deletes.sort_unstable();
+    changes.puts.sort_unstable();
+    old.write(target, &changes, lmdb).map_err(in_file)
 }

@@ -108,7 +108,8 @@ fn bdb_header(facts: Facts, output: &mut Output) -> Result<(), Broken> {
     output.line(&[b"VERSION=3"])?;
     output.line(&[b"format=print"])?;
     output.line(&[b"type=", kind.as_bytes()])?;
-    if let Some(count) = element_count {
+    // Not of one, either: the program of Berkeley DB is like that.
+    if let Some(count) = element_count.filter(|count| *count > 1) {
         output.line(&[b"h_nelem=", count.to_string().as_bytes()])?;
     }
     if duplicates {

@@ -22,8 +22,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bdb::PageNo;
-use crate::bdb::meta::FREE_OFFSET;
-use crate::bdb::meta::LAST_PAGE_OFFSET;
+use crate::bdb::item::OffPage;
+use crate::bdb::meta::{FREE_OFFSET, LAST_PAGE_OFFSET};
 use crate::bdb::page::{PageFormat, PageKind, PageSet, Pages};
 use crate::bdb::page_buf::{Header, Links, overflow_page};
 use crate::error::{Error, ErrorKind, Result};
@@ -166,8 +166,15 @@ impl Pager {
     ///
     /// # Errors
     ///
-    /// As [`Pager::allocate`].
-    pub(crate) fn store_overflow(&mut self, old: &Pages<'_>, bytes: &[u8]) -> Result<PageNo> {
+    /// As [`Pager::allocate`]; `TooLong` for 4 GiB and more.
+    pub(crate) fn store_overflow(&mut self, old: &Pages<'_>, bytes: &[u8]) -> Result<OffPage> {
+        let len = u32::try_from(bytes.len()).map_err(|_| {
+            Error::new(ErrorKind::TooLong {
+                what: "item",
+                len: bytes.len() as u64,
+                max: u64::from(u32::MAX),
+            })
+        })?;
         let count = bytes.len().div_ceil(self.format.room());
         let pages = (0..count)
             .map(|_| self.allocate(old))
@@ -187,7 +194,8 @@ impl Pager {
             overflow_page(&mut page, self.format, links, part);
             self.set_new(links.number, page);
         }
-        Ok(link(Some(0)))
+        let first = link(Some(0));
+        Ok(OffPage { first, len })
     }
 
     /// A new overflow chain, read back: `len` bytes from page `first` on. `None` when the chain is

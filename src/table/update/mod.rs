@@ -462,14 +462,7 @@ impl TableUpdater {
             Work::Pages {
                 old, puts, deletes, ..
             } => {
-                // In the order of keys, so that the same changes give the same file.
-                let mut changes = Changes {
-                    clear: false,
-                    deletes: deletes.iter().map(Vec::as_slice).collect(),
-                    puts: puts.iter().collect(),
-                };
-                changes.deletes.sort_unstable();
-                changes.puts.sort_unstable();
+                let changes = in_order(deletes.iter(), puts.iter());
                 let written = old.write(&target, &changes, &lmdb);
                 written.map_err(|error| error.in_file(&path))
             }
@@ -517,13 +510,21 @@ fn write_changes(
             puts.push((key, value));
         }
     }
-    // In the order of keys, so that the same changes give the same file.
+    let changes = in_order(gone.iter(), puts);
+    old.write(target, &changes, lmdb).map_err(in_file)
+}
+
+/// Changes in the order of their keys, so that the same ones give the same file.
+fn in_order<'c>(
+    deletes: impl IntoIterator<Item = &'c Vec<u8>>,
+    puts: impl IntoIterator<Item = (&'c [u8], &'c [u8])>,
+) -> Changes<'c> {
     let mut changes = Changes {
         clear: false,
-        deletes: gone.iter().map(Vec::as_slice).collect(),
-        puts,
+        deletes: deletes.into_iter().map(Vec::as_slice).collect(),
+        puts: puts.into_iter().collect(),
     };
     changes.deletes.sort_unstable();
     changes.puts.sort_unstable();
-    old.write(target, &changes, lmdb).map_err(in_file)
+    changes
 }

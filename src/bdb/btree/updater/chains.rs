@@ -5,7 +5,7 @@ use crate::bdb::btree::updater::BtreeUpdater;
 use crate::bdb::item::{OffPage, TreeKey};
 use crate::bdb::page::{CHECKSUM_OFFSET, ENTRIES_OFFSET, checksum};
 use crate::bdb::{PageNo, overflow};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 impl BtreeUpdater {
     /// Overflow pages for a key or value that is too long for a page.
@@ -14,16 +14,7 @@ impl BtreeUpdater {
             return Ok(None);
         }
         let look = self.old.look(false)?;
-        let first = self.pager.store_overflow(&look.pages, bytes)?;
-        let len = u32::try_from(bytes.len()).map_err(|_| {
-            let (len, max) = (bytes.len() as u64, u64::from(u32::MAX));
-            Error::new(ErrorKind::TooLong {
-                what: "item",
-                len,
-                max,
-            })
-        })?;
-        Ok(Some(OffPage { first, len }))
+        self.pager.store_overflow(&look.pages, bytes).map(Some)
     }
 
     pub(super) fn key(&mut self, bytes: Vec<u8>) -> Result<Key> {

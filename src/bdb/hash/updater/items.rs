@@ -4,7 +4,7 @@ use crate::bdb::hash::HashUpdater;
 use crate::bdb::hash::parts::{Pair, Value};
 use crate::bdb::item::OffPage;
 use crate::bdb::overflow;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 impl HashUpdater {
     /// Stores a long key; `None` for one that stays on its page.
@@ -14,16 +14,7 @@ impl HashUpdater {
             return Ok(None);
         }
         let look = self.old.look()?;
-        let first = self.pager.store_overflow(&look.pages, bytes)?;
-        let len = u32::try_from(bytes.len()).map_err(|_| {
-            let (len, max) = (bytes.len() as u64, u64::from(u32::MAX));
-            Error::new(ErrorKind::TooLong {
-                what: "item",
-                len,
-                max,
-            })
-        })?;
-        Ok(Some(OffPage { first, len }))
+        self.pager.store_overflow(&look.pages, bytes).map(Some)
     }
 
     pub(super) fn value(&mut self, bytes: &[u8]) -> Result<Value> {

@@ -1,5 +1,6 @@
 use sha2::{Digest, Sha256};
 
+use super::writer::cut_into_pages;
 use super::*;
 use crate::bdb::hash::HashReader;
 use crate::file::store::Store;

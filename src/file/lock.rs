@@ -265,14 +265,33 @@ fn whole_file(lock_type: libc::c_int) -> libc::flock {
     }
 }
 
-/// Whether a process waits for the `flock` of `file`, as far as procfs tells.
+/// A look whether a process waits for the `flock` of a file, as far as procfs tells.
+///
+/// The kernel may take tens of milliseconds for it, without using a processor, after a lock was
+/// taken: it is a look for another thread while this one has other work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WaiterLook {
+    inode: u64,
+}
+
+impl WaiterLook {
+    /// A look at `file`. `None` when its number is not to be had.
+    pub(crate) fn at(file: &File) -> Option<WaiterLook> {
+        let inode = file.metadata().ok()?.ino();
+        Some(WaiterLook { inode })
+    }
+
+    /// Whether somebody waits now.
+    pub(crate) fn finds_one(self) -> bool {
+        let inode = self.inode.to_string();
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        locks.lines().any(|line| waits_for(line, &inode))
+    }
+}
+
+/// Whether a process waits for the `flock` of `file`: see [`WaiterLook`].
 pub(crate) fn is_waited_for(file: &File) -> bool {
-    let Ok(metadata) = file.metadata() else {
-        return false;
-    };
-    let inode = metadata.ino().to_string();
-    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    locks.lines().any(|line| waits_for(line, &inode))
+    WaiterLook::at(file).is_some_and(WaiterLook::finds_one)
 }
 
 /// Whether a line of `/proc/locks` is about somebody who waits for the `flock` of an inode. The

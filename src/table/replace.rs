@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::entries::Entries;
 use crate::error::{Result, masked};
 use crate::file::WriteAt;
+use crate::file::lock::WaiterLook;
 use crate::file::replace::{Protocol, Replacement, Target};
 use crate::file::scratch::Scratch;
 use crate::file::signals::SignalHold;
@@ -131,12 +133,53 @@ pub(crate) fn replace(
             Err(target) => return rewrite_in_place(&target, &entries.into_memory()?, lmdb),
         },
     };
-    let other_links = new.old_has_other_links();
-    let told = new
-        .in_place()
-        .map(|reason| notify(in_place(&path, reason)))
-        .is_some();
+    if let Some(reason) = new.in_place() {
+        notify(in_place(&path, reason));
+    }
     let len = build(&mut entries, &mut new)?;
+    finish(new, len, entries, notify)
+}
+
+/// As [`replace`], for a table of [`Protocol::Rewritten`] that could as well be changed in place.
+/// Returns `target` and `entries` when it had better be, and nothing has happened then: no file can
+/// take its place; or a program waits for its lock, which may be the original. It locks the file that
+/// it found, then opens what has the name: with another file there, the next one would not wait for
+/// it.
+pub(crate) fn replace_unless_waited_for(
+    target: Target,
+    mode: u32,
+    entries: Entries,
+    build: impl FnOnce(&Entries, &mut dyn WriteAt) -> Result<u64>,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<Option<(Target, Entries)>> {
+    let look = target.existing().and_then(WaiterLook::at);
+    let mut new = match target.start_beside(mode)? {
+        Ok(new) => new,
+        Err((target, _)) => return Ok(Some((target, entries))),
+    };
+    let (built, is_waited_for) = both(
+        || build(&entries, &mut new),
+        || look.is_some_and(WaiterLook::finds_one),
+    );
+    let len = built?;
+    if is_waited_for {
+        return Ok(Some((new.give_up(), entries)));
+    }
+    finish(new, len, Gathered::Memory(entries), notify)?;
+    Ok(None)
+}
+
+/// Gives the table that is written its name, and back the memory of its entries. Returns `len`, the
+/// table's length in bytes.
+fn finish(
+    mut new: Replacement,
+    len: u64,
+    entries: Gathered,
+    notify: &mut dyn FnMut(Notice),
+) -> Result<u64> {
+    let path = new.path().to_path_buf();
+    let told = new.in_place().is_some();
+    let other_links = new.old_has_other_links();
     new.set_len(len)?;
     match while_dropping(entries, || new.commit())? {
         Some(reason) if !told => notify(in_place(&path, &reason)),

@@ -63,6 +63,11 @@ impl Replacement {
         done.map_err(|error| self.failed("write", error))
     }
 
+    /// The table, by the name it was locked by.
+    pub fn path(&self) -> &Path {
+        self.target.path()
+    }
+
     /// Why the table will be rewritten in place, if so. The caller should warn of it. The new
     /// content takes memory until it is committed.
     pub fn in_place(&self) -> Option<&InPlaceReason> {
@@ -74,6 +79,12 @@ impl Replacement {
     pub fn old_has_other_links(&self) -> bool {
         let old = self.target.existing().and_then(|old| old.metadata().ok());
         old.is_some_and(|old| old.nlink() > 1)
+    }
+
+    /// Removes the new table, and gives the old one back as it was. A signal that was held acts now.
+    pub(crate) fn give_up(self) -> Target {
+        drop(self.content);
+        self.target
     }
 
     /// Puts the new table in the place of the old one, durably, and releases all locks.

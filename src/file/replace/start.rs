@@ -17,13 +17,6 @@ use crate::file::signals::SignalHold;
 use crate::file::temporary::{Temporary, remove_stale};
 
 impl Target {
-    /// Whether a new file can take the place of the table, as far as that can be told before.
-    pub(crate) fn is_replaceable(&self) -> bool {
-        // The mode does not matter: what is made is removed again.
-        let hold = SignalHold::start(&self.shown);
-        hold.is_ok() && self.beside(0o600).is_ok_and(|beside| beside.is_ok())
-    }
-
     /// Starts the new table, with nothing in it.
     ///
     /// It gets owner, group and permission bits of the old one; without an old one `new_mode`, of

@@ -20,7 +20,6 @@ use std::path::{Path, PathBuf};
 use crate::entries::{Entries, Inserted, OnDuplicate};
 use crate::error::{Error, Result};
 use crate::file::WriteAt;
-use crate::file::lock::is_waited_for;
 use crate::file::replace::{Protocol, Target};
 use crate::file::store::StoreMode;
 use crate::lmdb::change::Changes;
@@ -31,7 +30,7 @@ use crate::table::file::{FileFormat, as_open_database};
 use crate::table::gather::Gathered;
 use crate::table::lmdb::{LmdbOptions, check_changeable, lock_file};
 use crate::table::notice::Notice;
-use crate::table::replace::replace;
+use crate::table::replace::{replace, replace_unless_waited_for};
 use asked::Asked;
 use format::{CDB_IS_CONSTANT, FormatUpdater, Layout};
 
@@ -439,24 +438,26 @@ impl TableUpdater {
                 }
                 table.commit(notify)
             }
-            Work::Whole { entries, .. } if must_be_kept(format, &target) => {
-                write_changes(format, &path, &target, &entries, &lmdb)
-            }
             Work::Whole { entries, layout } => {
-                let build = |entries: &mut Gathered, out: &mut dyn WriteAt| {
-                    entries.build_with(&lmdb, out, |entries, out| {
-                        layout.build(format, &lmdb, entries, out)
-                    })
+                let build = |entries: &Entries, out: &mut dyn WriteAt| {
+                    layout.build(format, &lmdb, entries, out)
                 };
-                replace(
-                    target,
-                    mode,
-                    Gathered::Memory(entries),
-                    build,
-                    &lmdb,
-                    notify,
-                )?;
-                Ok(())
+                match target.protocol() {
+                    Protocol::Rewritten => {
+                        let kept = replace_unless_waited_for(target, mode, entries, build, notify)?;
+                        kept.map_or(Ok(()), |(target, entries)| {
+                            write_changes(format, &path, &target, &entries, &lmdb)
+                        })
+                    }
+                    // Writers of the original take no lock, and `replace` knows what to do.
+                    Protocol::Mapped => {
+                        let build = |entries: &mut Gathered, out: &mut dyn WriteAt| {
+                            entries.build_with(&lmdb, out, build)
+                        };
+                        let entries = Gathered::Memory(entries);
+                        replace(target, mode, entries, build, &lmdb, notify).map(|_| ())
+                    }
+                }
             }
             Work::Pages { puts, deletes, .. } if puts.is_empty() && deletes.is_empty() => Ok(()),
             Work::Pages {
@@ -467,20 +468,6 @@ impl TableUpdater {
                 written.map_err(|error| error.in_file(&path))
             }
         }
-    }
-}
-
-/// Whether a table that could be built anew is better changed in place: no file can take its place;
-/// or a program waits for its lock, which may be the original. It locks the file that it found, then
-/// opens what has the name: with another file there, the next one would not wait for it.
-fn must_be_kept(format: FileFormat, target: &Target) -> bool {
-    let Some(old) = target.existing() else {
-        return false;
-    };
-    match format.protocol() {
-        Protocol::Rewritten => is_waited_for(old) || !target.is_replaceable(),
-        // Writers of the original take no lock, and `replace` knows what to do.
-        Protocol::Mapped => false,
     }
 }
 

@@ -12,6 +12,7 @@
 //! * `content`: a file's content in memory
 //! * `scratch`: a file without a name for what does not fit into memory, and `memory`: how much fits
 //! * `overlap`: work out a file on one thread while another one writes it
+//! * `sync_ahead`: send to the disk what is written while more is
 //! * `temporary`: the file beside a table that the next one is written in
 //! * `open`: open without blocking, refuse what is not a regular file
 
@@ -27,6 +28,7 @@ pub(crate) mod scratch;
 pub mod signals;
 pub mod staging;
 pub mod store;
+mod sync_ahead;
 mod temporary;
 mod write_at;
 

@@ -16,12 +16,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file::lock::{LockMode, Named, Wait, lock_named};
 use crate::file::open::directory;
 use crate::file::signals::SignalHold;
+use crate::file::sync_ahead::SyncAhead;
 use crate::file::temporary::Temporary;
 use crate::file::write_at::WriteAt;
 
-/// After so many bytes they are sent to the disk, while more are worked out: then little is left to
-/// wait for in the end.
-const SYNC_EVERY: u64 = 8 << 20;
+/// After so many bytes they are sent to the disk, while more are written.
+const SYNC_EVERY: u64 = 4 << 20;
 
 /// A new table being written. Dropped without [`commit`](Replacement::commit) it leaves nothing
 /// behind, and the old table as it was.
@@ -31,14 +31,16 @@ const SYNC_EVERY: u64 = 8 << 20;
 pub struct Replacement {
     // In this order they are dropped: the temporary file is removed, the old table's lock released,
     // and only then may a signal act.
-    pub(super) content: Content,
-    pub(super) target: Target,
+    content: Content,
+    target: Target,
     /// Set if and only if `content` is in memory.
-    pub(super) reason: Option<InPlaceReason>,
-    pub(super) new_mode: u32,
-    /// Bytes written since the last sync.
-    pub(super) unsynced: u64,
-    pub(super) signals: SignalHold,
+    reason: Option<InPlaceReason>,
+    new_mode: u32,
+    /// Bytes written since they were last sent to the disk.
+    unsynced: u64,
+    /// What sends them, once there are many.
+    ahead: Option<SyncAhead>,
+    signals: SignalHold,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,24 @@ impl Content {
 }
 
 impl Replacement {
+    pub(super) fn new(
+        content: Content,
+        target: Target,
+        reason: Option<InPlaceReason>,
+        new_mode: u32,
+        signals: SignalHold,
+    ) -> Replacement {
+        Replacement {
+            content,
+            target,
+            reason,
+            new_mode,
+            unsynced: 0,
+            ahead: None,
+            signals,
+        }
+    }
+
     /// Sets the new table's length in bytes: cuts it, or fills it with zeros. Error action "write".
     pub fn set_len(&mut self, len: u64) -> Result<()> {
         let done = self.content.file().set_len(len);
@@ -119,7 +139,8 @@ impl Replacement {
         match &mut self.content {
             Content::Memory(_) => Ok(self.reason.take()),
             Content::Beside(temporary) => {
-                let synced = temporary.file().sync_all();
+                let ahead = self.ahead.take().map_or(Ok(()), SyncAhead::finish);
+                let synced = ahead.and_then(|()| temporary.file().sync_all());
                 synced.map_err(|error| Error::io("sync", &self.target.shown, error))?;
                 check(&mut self.signals, &self.target.shown)?;
                 let target = &mut self.target;
@@ -150,9 +171,9 @@ impl Replacement {
     }
 }
 
-/// Gaps read as zeros. What was written is synced now and then.
+/// Gaps read as zeros. What was written is sent to the disk now and then.
 ///
-/// Errors: action "write" and "sync"; [`ErrorKind::Interrupted`] when a signal asks the process to end: drop
+/// Errors: action "write"; [`ErrorKind::Interrupted`] when a signal asks the process to end: drop
 /// the replacement then, which cleans up and lets the signal act.
 impl WriteAt for Replacement {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()> {
@@ -163,9 +184,13 @@ impl WriteAt for Replacement {
         if self.unsynced >= SYNC_EVERY
             && let Content::Beside(temporary) = &self.content
         {
-            let synced = temporary.file().sync_data();
-            synced.map_err(|error| self.failed("sync", error))?;
             self.unsynced = 0;
+            if self.ahead.is_none() {
+                self.ahead = SyncAhead::start(temporary.file());
+            }
+            if let Some(ahead) = &self.ahead {
+                ahead.ask();
+            }
         }
         Ok(())
     }

@@ -38,14 +38,10 @@ impl Target {
     ) -> Result<Result<Replacement, (Target, InPlaceReason)>> {
         let signals = SignalHold::start(&self.shown)?;
         Ok(match self.beside(new_mode)? {
-            Ok(temporary) => Ok(Replacement {
-                content: Content::Beside(temporary),
-                target: self,
-                reason: None,
-                new_mode,
-                unsynced: 0,
-                signals,
-            }),
+            Ok(temporary) => {
+                let content = Content::Beside(temporary);
+                Ok(Replacement::new(content, self, None, new_mode, signals))
+            }
             Err(reason) => Err((self, reason)),
         })
     }
@@ -64,14 +60,7 @@ impl Target {
                 Err(reason) => in_memory(reason)?,
             },
         };
-        Ok(Replacement {
-            content,
-            target: self,
-            reason,
-            new_mode,
-            unsynced: 0,
-            signals,
-        })
+        Ok(Replacement::new(content, self, reason, new_mode, signals))
     }
 
     /// A new file in the table's directory, or why that cannot be and the old one must do.

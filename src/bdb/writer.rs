@@ -47,9 +47,10 @@ impl Region {
 
     pub(crate) fn flush(&mut self, out: &mut dyn WriteAt) -> Result<()> {
         if !self.buffer.is_empty() {
-            out.write_at(self.offset, &self.buffer)?;
             self.digest.update(&self.buffer);
-            self.offset += self.buffer.len() as u64;
+            let len = self.buffer.len() as u64;
+            out.write_buffer(self.offset, &mut self.buffer)?;
+            self.offset += len;
             self.buffer.clear();
         }
         Ok(())

@@ -379,8 +379,9 @@ impl Pieces<'_> {
         if self.piece.is_empty() {
             return Ok(());
         }
-        self.out.write_at(self.start as u64, &self.piece)?;
-        self.start += self.piece.len();
+        let len = self.piece.len();
+        self.out.write_buffer(self.start as u64, &mut self.piece)?;
+        self.start += len;
         self.piece.clear();
         Ok(())
     }

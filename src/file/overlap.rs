@@ -53,6 +53,17 @@ impl WriteAt for Pieces {
         let mut piece = self.spare.try_recv().unwrap_or_default();
         piece.clear();
         piece.extend_from_slice(bytes);
+        self.send(offset, piece)
+    }
+
+    fn write_buffer(&mut self, offset: u64, buffer: &mut Vec<u8>) -> Result<()> {
+        let spare = self.spare.try_recv().unwrap_or_default();
+        self.send(offset, std::mem::replace(buffer, spare))
+    }
+}
+
+impl Pieces {
+    fn send(&self, offset: u64, piece: Vec<u8>) -> Result<()> {
         let sent = self.sender.send((offset, piece));
         // Whoever reads the error gets the real one from the other thread.
         sent.map_err(|_| Error::corrupt("writing has ended"))
@@ -80,7 +91,11 @@ mod tests {
         let mut file = Vec::new();
         let count = build_and_write(&mut file, |out| {
             for i in 0..100u8 {
-                out.write_at(u64::from(i / 2), &[i])?;
+                let mut buffer = vec![i];
+                match i % 3 {
+                    0 => out.write_at(u64::from(i / 2), &buffer)?,
+                    _ => out.write_buffer(u64::from(i / 2), &mut buffer)?,
+                }
             }
             Ok(100)
         });
@@ -93,7 +108,7 @@ mod tests {
         let mut writes = 0;
         let result: Result<()> = build_and_write(&mut FullAfter(3), |out| {
             loop {
-                out.write_at(0, &[0])?;
+                out.write_buffer(0, &mut vec![0])?;
                 writes += 1;
             }
         });

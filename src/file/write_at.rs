@@ -10,6 +10,16 @@ pub trait WriteAt {
     ///
     /// Whatever keeps the bytes from being written.
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// As [`write_at`](WriteAt::write_at), but may keep the buffer, and leave another one with any
+    /// bytes in it: for what would have to copy them.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_at`](WriteAt::write_at).
+    fn write_buffer(&mut self, offset: u64, buffer: &mut Vec<u8>) -> Result<()> {
+        self.write_at(offset, buffer)
+    }
 }
 
 /// A file that is updated in place, in an order that matters.

@@ -222,8 +222,9 @@ impl<'o> PageWriter<'o> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.out.write_at(self.offset, &self.buffer)?;
-        self.offset += self.buffer.len() as u64;
+        let len = self.buffer.len() as u64;
+        self.out.write_buffer(self.offset, &mut self.buffer)?;
+        self.offset += len;
         self.buffer.clear();
         Ok(())
     }

@@ -5,7 +5,8 @@
 //!
 //! As long as the keys come in ascending order, byte by byte, each is known to be new without
 //! looking for it: the index is made when the first one comes out of order. Old btree tables and
-//! sorted sources never need it, and need no sorting either.
+//! sorted sources never need it, and need no sorting either. Many entries that come at once need it
+//! neither: they are appended, and those that repeat a key found when all are there.
 #![deny(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -13,12 +14,14 @@
 )]
 
 mod merge;
+mod settle;
 mod sort;
 mod spool;
 mod stream;
 
 use std::collections::HashSet;
 use std::hash::BuildHasher;
+use std::sync::OnceLock;
 
 use hashbrown::{DefaultHashBuilder, HashTable, hash_table};
 
@@ -57,7 +60,7 @@ pub enum Inserted {
 struct Record {
     start: u64,
     key_len: u32,
-    /// Half of the key's hash, so that the index can grow without touching the arena.
+    /// Half of the key's hash, so that the index can be made and grow without touching the arena.
     hash: u32,
 }
 
@@ -76,8 +79,9 @@ const LEN_MAX: u64 = u32::MAX as u64 - 1;
 pub struct Entries {
     arena: Vec<u8>,
     records: Vec<Record>,
-    /// `None` as long as all records ascend and none is removed.
-    index: Option<HashTable<u32>>,
+    /// The first entry with each key; made when it is first needed, which it is not as long as all
+    /// records ascend and none is removed.
+    index: OnceLock<HashTable<u32>>,
     hasher: DefaultHashBuilder,
     /// The number of entries. Not that of the index, which may be gone.
     count: usize,
@@ -98,7 +102,7 @@ impl Entries {
     pub fn reserve(&mut self, count: usize, len: usize) {
         self.arena.reserve(len);
         self.records.reserve(count);
-        if let Some(index) = &mut self.index {
+        if let Some(index) = self.index.get_mut() {
             index.reserve(count, |&number| index_hash(&self.records, number));
         }
     }
@@ -124,27 +128,15 @@ impl Entries {
         key: &[u8],
         value: &[u8],
     ) -> Result<Inserted> {
-        let key_len = checked_len("key", key.len())?;
-        checked_len("value", value.len())?;
+        let record = self.record(key, value)?;
         let number = self.next_number()?;
-        let mut record = Record {
-            start: self.arena.len() as u64,
-            key_len,
-            hash: 0,
-        };
-        if self.index.is_none() && self.is_behind_all(key) {
+        if self.index.get().is_none() && self.is_all_ascending() && self.is_behind_all(key) {
             self.ascending += 1;
             self.push(record, key, value);
             return Ok(Inserted::New);
         }
-        record.hash = half(self.hasher.hash_one(key));
-        let index = match &mut self.index {
-            Some(index) => index,
-            None => {
-                let index = make_index(&mut self.records, &self.arena, &self.hasher);
-                self.index.insert(index)
-            }
-        };
+        self.index();
+        let index = self.index.get_mut().expect("it is made by now");
         let entry = index.entry(
             spread(record.hash),
             |&other| is_key(&self.records, &self.arena, other, record.hash, key),
@@ -180,31 +172,40 @@ impl Entries {
     }
 
     /// Adds an entry behind the others without a look whether its key is there: for entries that are
-    /// only to be sorted. No other kind of insertion may come after it.
+    /// only to be sorted, or [settled](Entries::settle) before anything else is done with them.
     ///
     /// # Errors
     ///
     /// As [`Entries::insert`].
+    #[inline]
     pub(crate) fn append(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let record = Record {
-            start: self.arena.len() as u64,
-            key_len: checked_len("key", key.len())?,
-            hash: 0,
-        };
-        checked_len("value", value.len())?;
+        let record = self.record(key, value)?;
         self.next_number()?;
-        if self.ascending == self.records.len() && self.is_behind_all(key) {
+        if self.is_all_ascending() && self.is_behind_all(key) {
             self.ascending += 1;
         }
+        // It would lack this one.
+        self.drop_index();
         self.push(record, key, value);
         Ok(())
+    }
+
+    /// The record of an entry that comes behind the others.
+    #[inline]
+    fn record(&self, key: &[u8], value: &[u8]) -> Result<Record> {
+        checked_len("value", value.len())?;
+        Ok(Record {
+            start: self.arena.len() as u64,
+            key_len: checked_len("key", key.len())?,
+            hash: half(self.hasher.hash_one(key)),
+        })
     }
 
     /// Takes out all entries. The memory that they had is kept for others.
     pub(crate) fn clear(&mut self) {
         self.arena.clear();
         self.records.clear();
-        self.index = None;
+        self.index = OnceLock::new();
         self.count = 0;
         self.ascending = 0;
         self.repeats = HashSet::new();
@@ -214,6 +215,12 @@ impl Entries {
     #[inline]
     pub(crate) fn memory(&self) -> usize {
         self.arena.len() + ENTRY_OVERHEAD * self.records.len()
+    }
+
+    /// Whether no record is behind one with a greater key, and none is removed.
+    #[inline]
+    fn is_all_ascending(&self) -> bool {
+        self.ascending == self.records.len() && self.count == self.records.len()
     }
 
     /// Whether a key is greater than that of the last record.
@@ -253,10 +260,9 @@ impl Entries {
         *self = compact;
     }
 
-    /// Gives back the memory that only further insertions would need. What is inserted or looked
-    /// for after that is not found among what is there.
-    pub(crate) fn close(&mut self) {
-        self.index = Some(HashTable::new());
+    /// Gives back the memory that only insertions and lookups need, which may come all the same.
+    pub(crate) fn drop_index(&mut self) {
+        self.index = OnceLock::new();
     }
 
     /// That no key is there several times, for formats that cannot hold that.
@@ -276,14 +282,9 @@ impl Entries {
     /// Removes an entry, the first with its key; `false` when it is not there. If there are more, the
     /// next one is the first then.
     pub fn remove(&mut self, key: &[u8]) -> bool {
-        let index = match &mut self.index {
-            Some(index) => index,
-            None => {
-                let index = make_index(&mut self.records, &self.arena, &self.hasher);
-                self.index.insert(index)
-            }
-        };
         let hash = half(self.hasher.hash_one(key));
+        self.index();
+        let index = self.index.get_mut().expect("it is made by now");
         let found = index.find_entry(spread(hash), |&other| {
             is_key(&self.records, &self.arena, other, hash, key)
         });
@@ -291,7 +292,7 @@ impl Entries {
         let (number, _) = found.remove();
         self.drop_record(number);
         if let Some(next) = self.next_with_key(number, hash, key)
-            && let Some(index) = &mut self.index
+            && let Some(index) = self.index.get_mut()
         {
             index.insert_unique(spread(hash), next, |&other| {
                 index_hash(&self.records, other)
@@ -322,15 +323,39 @@ impl Entries {
 
     /// The number of the entry with this key.
     fn number_of(&self, key: &[u8]) -> Option<u32> {
-        let Some(index) = &self.index else {
+        if self.index.get().is_none() && self.is_all_ascending() {
             let found = self
                 .records
                 .binary_search_by(|record| key_of(record, &self.arena).cmp(&Some(key)));
             return u32::try_from(found.ok()?).ok();
-        };
+        }
         let hash = half(self.hasher.hash_one(key));
         let same = |&other: &u32| is_key(&self.records, &self.arena, other, hash, key);
-        index.find(spread(hash), same).copied()
+        self.index().find(spread(hash), same).copied()
+    }
+
+    fn index(&self) -> &HashTable<u32> {
+        self.index.get_or_init(|| self.make_index())
+    }
+
+    fn make_index(&self) -> HashTable<u32> {
+        let mut index = HashTable::with_capacity(self.records.capacity());
+        for (number, record) in (0..).zip(&self.records) {
+            let Some(key) = self.entry(number).map(|(key, _)| key) else {
+                continue;
+            };
+            let index_hash = |&other: &u32| index_hash(&self.records, other);
+            let is_there = self.repeats.contains(&record.hash)
+                && index
+                    .find(spread(record.hash), |&other| {
+                        is_key(&self.records, &self.arena, other, record.hash, key)
+                    })
+                    .is_some();
+            if !is_there {
+                index.insert_unique(spread(record.hash), number, index_hash);
+            }
+        }
+        index
     }
 
     fn next_number(&self) -> Result<u32> {
@@ -384,24 +409,6 @@ impl Entries {
         let numbers = 0..u32::try_from(self.records.len()).unwrap_or(u32::MAX);
         numbers.filter_map(|number| self.entry(number))
     }
-}
-
-/// The index of records whose hashes are not known yet. None is removed, and no two have one key.
-fn make_index(
-    records: &mut Vec<Record>,
-    arena: &[u8],
-    hasher: &DefaultHashBuilder,
-) -> HashTable<u32> {
-    for record in records.iter_mut() {
-        record.hash = half(hasher.hash_one(key_of(record, arena).unwrap_or_default()));
-    }
-    let mut index = HashTable::with_capacity(records.capacity());
-    for (number, record) in (0..).zip(records.iter()) {
-        index.insert_unique(spread(record.hash), number, |&other| {
-            index_hash(records, other)
-        });
-    }
-    index
 }
 
 /// The key of a record that is not removed.

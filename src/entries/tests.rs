@@ -98,13 +98,20 @@ fn replaced_entries_do_not_pile_up() {
 }
 
 #[test]
-fn a_closed_collection_still_lists_its_entries() {
+fn a_collection_without_its_index_is_the_same() {
     let mut entries = Entries::new();
     entries.insert(b"a", b"1").unwrap();
     entries.insert(b"b", b"2").unwrap();
-    entries.close();
+    entries.insert(b"0", b"3").unwrap();
+    entries.remove(b"b");
+    entries.drop_index();
     assert_eq!(entries.len(), 2);
-    assert_eq!(list(&entries), [(&b"a"[..], &b"1"[..]), (b"b", b"2")]);
+    assert_eq!(list(&entries), [(&b"a"[..], &b"1"[..]), (b"0", b"3")]);
+    assert!(entries.contains(b"0") && !entries.contains(b"b"));
+    assert_eq!(entries.insert(b"0", b"4").unwrap(), Inserted::Duplicate);
+    assert_eq!(entries.insert(b"b", b"5").unwrap(), Inserted::New);
+    entries.drop_index();
+    assert_eq!(entries.get(b"b"), Some(&b"5"[..]));
 }
 
 #[test]
@@ -115,7 +122,7 @@ fn keys_in_order_need_no_index_and_are_told_apart_all_the_same() {
         assert_eq!(entries.insert(key, b"1").unwrap(), Inserted::New);
         assert!(entries.contains(key));
     }
-    assert!(entries.index.is_none() && !entries.contains(b"aa"));
+    assert!(entries.index.get().is_none() && !entries.contains(b"aa"));
     for (key, value) in entries.iter() {
         assert_eq!(entries.get(key), Some(value));
     }

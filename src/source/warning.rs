@@ -87,6 +87,24 @@ impl WarningKind {
 }
 
 impl Warning {
+    /// The memory it takes, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        let text = match &self.kind {
+            WarningKind::LeadingBlank { text, .. }
+            | WarningKind::NotUtf8 { text }
+            | WarningKind::UnbalancedQuote { text } => text.len(),
+            WarningKind::FileValue { what } => what.len(),
+            WarningKind::Duplicate { key } => key.len(),
+            WarningKind::TextAfterNul
+            | WarningKind::NoKeyValue
+            | WarningKind::NoKeyValueIgnored
+            | WarningKind::AliasFormat
+            | WarningKind::NoNameValue
+            | WarningKind::NameNotLocal => 0,
+        };
+        size_of::<Warning>() + self.file.as_os_str().len() + text
+    }
+
     /// The text the original prints after `postmap: warning: `, byte for byte.
     ///
     /// It quotes the source, so it can hold any byte: control characters, half of a UTF-8

@@ -1,6 +1,6 @@
 //! Reads a source on a thread of its own, ahead of whoever stores its entries.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use crate::error::Result;
@@ -114,12 +114,13 @@ fn read_ahead<S: EntrySource + Send>(
     each: &mut dyn FnMut(Item<'_>) -> Result<()>,
 ) -> Option<Result<()>> {
     let (sender, receiver) = sync_channel(WAITING_MAX);
-    let reader = Pending::new((source, sender));
+    let (giver, spent) = channel();
+    let reader = Pending::new((source, sender, spent));
     thread::scope(|scope| {
-        let started = reader.start(scope, |(source, sender)| {
-            read_batches(source, form, &sender)
+        let started = reader.start(scope, |(source, sender, spent)| {
+            read_batches(source, form, &sender, &spent)
         });
-        started.ok().map(|_| unpack(receiver, each))
+        started.ok().map(|_| unpack(receiver, &giver, each))
     })
 }
 
@@ -134,10 +135,12 @@ struct Batch {
     warnings: Vec<(usize, Warning)>,
 }
 
+/// `spent` gives batches back that were taken apart: their memory is there already.
 fn read_batches<S: EntrySource>(
     source: &mut S,
     form: StoredForm,
     sender: &SyncSender<Result<Batch>>,
+    spent: &Receiver<Batch>,
 ) {
     let mut batch = Batch::default();
     loop {
@@ -163,11 +166,11 @@ fn read_batches<S: EntrySource>(
             }
         }
         if batch.bytes.len() >= BATCH_LEN {
-            let next = Batch {
+            let next = spent.try_recv().unwrap_or_else(|_| Batch {
                 bytes: Vec::with_capacity(batch.bytes.capacity()),
                 ends: Vec::with_capacity(batch.ends.capacity()),
                 warnings: Vec::new(),
-            };
+            });
             if sender
                 .send(Ok(std::mem::replace(&mut batch, next)))
                 .is_err()
@@ -180,27 +183,28 @@ fn read_batches<S: EntrySource>(
 
 fn unpack(
     batches: Receiver<Result<Batch>>,
+    spent: &Sender<Batch>,
     each: &mut dyn FnMut(Item<'_>) -> Result<()>,
 ) -> Result<()> {
     for batch in batches {
-        let Batch {
-            bytes,
-            ends,
-            warnings,
-        } = batch?;
-        let mut warnings = warnings.into_iter().peekable();
+        let mut batch = batch?;
+        let mut warnings = batch.warnings.drain(..).peekable();
         let mut start = 0;
-        for (at, (key_end, end)) in ends.into_iter().enumerate() {
+        for (at, &(key_end, end)) in batch.ends.iter().enumerate() {
             while let Some((_, warning)) = warnings.next_if(|(before, _)| *before <= at) {
                 each(Item::Warning(warning))?;
             }
-            let slice = |from: usize, to: usize| bytes.get(from..to).unwrap_or_default();
+            let slice = |from: usize, to: usize| batch.bytes.get(from..to).unwrap_or_default();
             each(Item::Entry(slice(start, key_end), slice(key_end, end)))?;
             start = end;
         }
         for (_, warning) in warnings {
             each(Item::Warning(warning))?;
         }
+        batch.ends.clear();
+        batch.bytes.clear();
+        // At the end of the source nobody needs it any more.
+        let _ = spent.send(batch);
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 //! take too much of it.
 //!
 //! ```text
-//! insert   entries in memory, each key once; too many: a sorted run, with all that come after it
+//! insert   entries in memory; too many: a sorted run, with all that come after it
+//! settle   those of a long source: which of several with one key stays; others when they are inserted
 //! finish   runs merged once: which entries stay, how much room they take, which warnings are due
 //!          hash and cdb: merged again, into lists whose entries follow each other in the file
 //! build    btree and lmdb: merged again; hash and cdb: one list in memory after the other
@@ -28,6 +29,7 @@ use crate::file::WriteAt;
 use crate::file::memory::available;
 use crate::source::{Mark, Warning};
 use crate::table::ahead::{Item, Stored, StoredForm};
+use crate::table::deferred::{DEFER_MIN, Deferred};
 use crate::table::file::FileFormat;
 use crate::table::lmdb::LmdbOptions;
 use crate::table::notice::Notice;
@@ -154,6 +156,8 @@ pub(crate) struct Gatherer<'g> {
     table: PathBuf,
     /// What is not in a run.
     entries: Entries,
+    /// As long as entries are appended, and none of them is in a run.
+    deferred: Option<Deferred>,
     /// What `entries` may take, in bytes.
     budget: usize,
     /// Whether the budget is what there is.
@@ -178,11 +182,14 @@ impl<'g> Gatherer<'g> {
     pub(crate) fn new(gathering: Gathering<'g>, place: &'g mut Place) -> Gatherer<'g> {
         let table = gathering.format.name_in_warnings(place.path());
         let asked = gathering.memory;
+        let entries = Entries::new();
+        let is_long = gathering.len.is_some_and(|len| len >= DEFER_MIN);
         Gatherer {
             gathering,
             place,
             table,
-            entries: Entries::new(),
+            deferred: is_long.then(|| Deferred::new(&entries)),
+            entries,
             budget: asked.map_or(ASK_MIN, budget),
             is_asked: asked.is_some(),
             runs: None,
@@ -230,7 +237,7 @@ impl<'g> Gatherer<'g> {
             Item::Entry(key, value) => {
                 let checked = self.gathering.format.check_key(self.gathering.lmdb, key);
                 checked.map_err(|error| error.in_file(self.place.path()))?;
-                if self.insert(key, value)? == Some(Inserted::Duplicate) {
+                if self.insert(key, value, notify)? == Some(Inserted::Duplicate) {
                     let key = self.gathering.form.shown(key);
                     notify(self.duplicate(key));
                 }
@@ -242,13 +249,16 @@ impl<'g> Gatherer<'g> {
     /// Takes an entry that is no line of the source.
     pub(crate) fn mark(&mut self, mark: &Mark, notify: &mut dyn FnMut(Notice)) -> Result<()> {
         let Stored { key, value } = self.gathering.form.mark(mark);
+        if let Some(deferred) = &mut self.deferred {
+            deferred.mark(&self.entries, &mark.key);
+        }
         if let Some(next) = self.next() {
-            self.postponed(|postponed| {
+            self.postponed(notify, |postponed| {
                 postponed.mark(next, &mark.key);
                 Ok(0)
             })?;
         }
-        if self.insert(&key, &value)? == Some(Inserted::Duplicate) {
+        if self.insert(&key, &value, notify)? == Some(Inserted::Duplicate) {
             notify(self.duplicate(mark.key.clone()));
         }
         Ok(())
@@ -260,12 +270,28 @@ impl<'g> Gatherer<'g> {
     }
 
     fn warning(&mut self, warning: Warning, notify: &mut dyn FnMut(Notice)) -> Result<()> {
+        if let Some(deferred) = &mut self.deferred {
+            if deferred.warning(&self.entries, warning) {
+                self.settle_deferred(notify);
+            }
+            return Ok(());
+        }
         match self.next() {
             None => {
                 notify(Notice::Source(warning));
                 Ok(())
             }
-            Some(next) => self.postponed(|postponed| postponed.warning(next, &warning)),
+            Some(next) => self.postponed(notify, |postponed| postponed.warning(next, &warning)),
+        }
+    }
+
+    /// Decides which of the entries in memory stay. Others are looked at as they come from now on.
+    fn settle_deferred(&mut self, notify: &mut dyn FnMut(Notice)) {
+        if let Some(deferred) = self.deferred.take() {
+            let Gathering {
+                on_duplicate, form, ..
+            } = self.gathering;
+            deferred.settle(&mut self.entries, on_duplicate, form, &self.table, notify);
         }
     }
 
@@ -276,49 +302,57 @@ impl<'g> Gatherer<'g> {
         Some(Origin { run, number })
     }
 
-    fn postponed(&mut self, note: impl FnOnce(&mut Postponed) -> Result<usize>) -> Result<()> {
+    fn postponed(
+        &mut self,
+        notify: &mut dyn FnMut(Notice),
+        note: impl FnOnce(&mut Postponed) -> Result<usize>,
+    ) -> Result<()> {
         let Some(runs) = &mut self.runs else {
             return Ok(());
         };
         runs.is_broken = true;
         runs.postponed_len += note(&mut runs.postponed)?;
         runs.is_broken = false;
-        self.spill_if_full()
+        self.spill_if_full(notify)
     }
 
     /// `None` when nobody knows yet whether the key was there.
     #[inline]
-    fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<Option<Inserted>> {
-        let inserted = match &self.runs {
-            None => {
-                let on_duplicate = self.gathering.on_duplicate;
-                Some(self.entries.insert_or(on_duplicate, key, value)?)
-            }
-            Some(_) => {
-                self.entries.append(key, value)?;
-                None
-            }
+    fn insert(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        notify: &mut dyn FnMut(Notice),
+    ) -> Result<Option<Inserted>> {
+        let inserted = if self.deferred.is_some() || self.runs.is_some() {
+            self.entries.append(key, value)?;
+            None
+        } else {
+            let on_duplicate = self.gathering.on_duplicate;
+            Some(self.entries.insert_or(on_duplicate, key, value)?)
         };
-        self.spill_if_full()?;
+        self.spill_if_full(notify)?;
         Ok(inserted)
     }
 
     #[inline]
-    fn spill_if_full(&mut self) -> Result<()> {
+    fn spill_if_full(&mut self, notify: &mut dyn FnMut(Notice)) -> Result<()> {
         let postponed = self.runs.as_ref().map_or(0, |runs| runs.postponed_len);
         if self.entries.memory().saturating_add(postponed) <= self.budget {
             return Ok(());
         }
-        self.spill()
+        self.spill(notify)
     }
 
     /// Makes a run of what is in memory.
     #[cold]
-    fn spill(&mut self) -> Result<()> {
+    fn spill(&mut self, notify: &mut dyn FnMut(Notice)) -> Result<()> {
         if !self.is_asked {
             self.ask();
-            return self.spill_if_full();
+            return self.spill_if_full(notify);
         }
+        self.settle_deferred(notify);
+        self.entries.drop_index();
         let runs = match &mut self.runs {
             Some(runs) => runs,
             None => {
@@ -337,7 +371,6 @@ impl<'g> Gatherer<'g> {
                 })
             }
         };
-        self.entries.close();
         runs.is_broken = true;
         write_run(&self.entries, runs.run, &mut runs.spool)?;
         runs.is_broken = false;
@@ -359,13 +392,16 @@ impl<'g> Gatherer<'g> {
         notify: &mut dyn FnMut(Notice),
     ) -> Result<(Gathered, usize)> {
         let Some(runs) = &mut self.runs else {
+            if !matches!(&read, Err(error) if is_interruption(error)) {
+                self.settle_deferred(notify);
+            }
             read?;
-            self.entries.close();
+            self.entries.drop_index();
             let count = self.entries.len();
             return Ok((Gathered::Memory(self.entries), count));
         };
         if let Err(error) = read {
-            if !runs.is_broken && !matches!(error.kind(), ErrorKind::Interrupted { .. }) {
+            if !runs.is_broken && !is_interruption(&error) {
                 // The error that comes first is the one to tell.
                 let _ = self.settle(notify);
             }
@@ -440,6 +476,11 @@ impl<'g> Gatherer<'g> {
         };
         Ok((Gathered::Spilled(spilled), count))
     }
+}
+
+/// Whether a signal asked the process to end: then there is nothing more to say.
+fn is_interruption(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Interrupted { .. })
 }
 
 /// What entries may take of `limit` bytes.

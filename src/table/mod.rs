@@ -12,6 +12,7 @@
 //! | [`compile`](mod@compile) | from a source text to a table |
 //! | `ahead` | a source read on a thread of its own |
 //! | `gather` | its entries in memory, or sorted in a file when they are too many |
+//! | `deferred` | what is to be said of them when all are in memory |
 //! | `postponed` | what is to be said of them only after the sorting |
 //! | [`update`] | add, replace and delete entries |
 //! | [`lmdb`] | what is special about `lmdb:` tables in both |
@@ -20,6 +21,7 @@
 
 mod ahead;
 pub mod compile;
+mod deferred;
 pub mod file;
 mod gather;
 pub mod live;

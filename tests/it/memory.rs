@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::common::{TestDir, is_root, is_stand_in, shout};
 use rpostmap::entries::OnDuplicate;
 use rpostmap::source::{EntrySource, MapSource};
-use rpostmap::table::Source;
+use rpostmap::table::{Missing, Source, TableUpdater};
 use rpostmap::{CompileOptions, FileFormat, compile};
 
 const TABLES: [(&str, &str); 4] = [
@@ -67,20 +67,29 @@ fn a_table_made_with_little_memory_is_the_same_and_so_are_the_warnings() {
     }
 }
 
-/// Makes a table in memory and with little of it; the bytes, the count of entries, and what was said.
-fn both(
-    format: FileFormat,
-    text: &str,
-    options: CompileOptions,
-) -> [(Vec<u8>, usize, Vec<String>); 2] {
-    [None, Some(100_000)].map(|memory| {
+/// A length of a source from which on its entries are gathered before any is looked for.
+const LONG: u64 = 1 << 30;
+/// Limits of memory, and lengths of a source as far as they are known.
+const WAYS: [(Option<u64>, Option<u64>); 4] = [
+    (None, None),
+    (None, Some(LONG)),
+    (Some(100_000), None),
+    (Some(100_000), Some(LONG)),
+];
+
+/// What a library call made: the bytes of the table, the count of entries, and what was said.
+type Made = (Vec<u8>, usize, Vec<String>);
+
+/// Makes a table in memory and with little of it, of entries looked for one by one or all at once.
+fn all_ways(format: FileFormat, text: &str, options: CompileOptions) -> [Made; 4] {
+    WAYS.map(|(memory, len)| {
         let dir = TestDir::new("memory-library");
         let path = dir.file("t.db");
         let options = CompileOptions { memory, ..options };
         let source = || {
             Ok(Source {
                 entries: MapSource::new("t", text.as_bytes(), true),
-                len: None,
+                len,
                 mode: 0o600,
             })
         };
@@ -117,9 +126,11 @@ fn the_library_makes_the_same_table_whichever_entries_stay() {
                     on_duplicate,
                     ..CompileOptions::default()
                 };
-                let [whole, little] = both(format, &text, options);
+                let [whole, others @ ..] = all_ways(format, &text, options);
                 assert!(whole.2.len() > 100, "{} notices", whole.2.len());
-                assert!(whole == little, "{format:?} {on_duplicate:?}");
+                for (other, way) in others.iter().zip(&WAYS[1..]) {
+                    assert!(whole == *other, "{format:?} {on_duplicate:?} {way:?}");
+                }
             }
         }
     }
@@ -148,7 +159,7 @@ fn marks_of_aliases_are_entries_like_others() {
         .collect();
     let text = format!("\"@\": x\n{names}\"@\": again\n");
     for format in [FileFormat::Btree, FileFormat::Cdb] {
-        let [whole, little] = [None, Some(50_000)].map(|memory| {
+        let [whole, others @ ..] = WAYS.map(|(memory, len)| {
             let path = dir.file("u.db");
             let options = CompileOptions {
                 memory,
@@ -161,7 +172,7 @@ fn marks_of_aliases_are_entries_like_others() {
                 assert_eq!(entries.marks().len(), 3);
                 Ok(Source {
                     entries,
-                    len: None,
+                    len,
                     mode: 0o600,
                 })
             };
@@ -174,7 +185,69 @@ fn marks_of_aliases_are_entries_like_others() {
             "{:?}",
             whole.1
         );
-        assert!(whole == little, "{format:?}");
+        assert!(others.iter().all(|other| whole == *other), "{format:?}");
+    }
+}
+
+#[test]
+fn many_warnings_are_said_before_they_fill_the_memory() {
+    let odd = format!("{}\n", "no-value-".repeat(100));
+    let text: String = (0..9_000)
+        .map(|n| format!(" {odd}k{} {n}\n\"{odd}", n * 7 % 8_000))
+        .collect();
+    let options = CompileOptions::default();
+    let [whole, others @ ..] = all_ways(FileFormat::Hash, &text, options);
+    assert_eq!((whole.1, whole.2.len()), (8_000, 10_001));
+    assert!(others.iter().all(|other| whole == *other));
+}
+
+/// Entries added to a table that has some of them, and to none.
+#[test]
+fn entries_added_at_once_are_those_added_one_by_one() {
+    let text = source(12_000);
+    let shorter = source(9_000);
+    for format in [FileFormat::Hash, FileFormat::Btree, FileFormat::Lmdb] {
+        for on_duplicate in [OnDuplicate::KeepFirst, OnDuplicate::KeepLast] {
+            for old in ["", &shorter] {
+                let [one_by_one, at_once] = [None, Some(LONG)].map(|len| {
+                    let dir = TestDir::new("memory-added");
+                    let path = dir.file("t.db");
+                    let options = CompileOptions {
+                        on_duplicate,
+                        ..CompileOptions::default()
+                    };
+                    let source = |text| Source {
+                        entries: MapSource::new("t", text, true),
+                        len,
+                        mode: 0o600,
+                    };
+                    let mut said = Vec::new();
+                    let mut notify = |notice: rpostmap::Notice| {
+                        said.push(notice.to_string().replace(&*path.to_string_lossy(), "t.db"))
+                    };
+                    if !old.is_empty() {
+                        let source = || Ok(source(old.as_bytes()));
+                        compile(format, &path, source, &options, &mut notify).expect("made");
+                    }
+                    let missing = Missing::Create { mode: 0o600 };
+                    let table = TableUpdater::open(format, &path, missing, &mut notify);
+                    let mut table = table.expect("opened");
+                    let mut source = source(text.as_bytes());
+                    table
+                        .add(&mut source, &options, &mut notify)
+                        .expect("added");
+                    assert!(table.contains(b"host2.example.com\0").expect("told"));
+                    assert!(!table.contains(b"host2.example.com").expect("told"));
+                    table.commit(&mut notify).expect("written");
+                    (fs::read(&path).expect("there"), said)
+                });
+                let expect_many = on_duplicate == OnDuplicate::KeepFirst;
+                assert!(one_by_one.1.len() > if expect_many { 200 } else { 2 });
+                assert!(one_by_one.1 == at_once.1, "{format:?} {on_duplicate:?}");
+                let same = one_by_one.0 == at_once.0;
+                assert!(same, "{format:?} {on_duplicate:?} {}", old.len());
+            }
+        }
     }
 }
 

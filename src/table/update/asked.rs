@@ -22,6 +22,13 @@ impl Asked {
         }
     }
 
+    /// Notes that it is asked about many keys. `false` if something else was asked about others: then
+    /// each must be noted.
+    #[must_use]
+    pub(super) fn note_many(&mut self, on_duplicate: OnDuplicate) -> bool {
+        self.unusual.is_empty() && *self.usual.get_or_insert(on_duplicate) == on_duplicate
+    }
+
     pub(super) fn about(&self, key: &[u8]) -> OnDuplicate {
         let asked = self.unusual.get(key).copied().or(self.usual);
         asked.unwrap_or_default()

@@ -7,9 +7,11 @@
 //!
 //! | file | job |
 //! |---|---|
+//! | `add` | the entries of a source added |
 //! | `format` | the old table in any format, and what a new one takes over from it |
 //! | `asked` | what was asked about a table that was not there |
 
+mod add;
 mod asked;
 mod format;
 
@@ -23,9 +25,7 @@ use crate::file::WriteAt;
 use crate::file::replace::{Protocol, Target};
 use crate::file::store::StoreMode;
 use crate::lmdb::change::Changes;
-use crate::source::EntrySource;
-use crate::table::ahead::{Item, Stored, StoredForm, for_each};
-use crate::table::compile::{CompileOptions, Source};
+use crate::table::ahead::StoredForm;
 use crate::table::file::{FileFormat, as_open_database};
 use crate::table::gather::Gathered;
 use crate::table::lmdb::{LmdbOptions, check_changeable, lock_file};
@@ -197,10 +197,12 @@ impl TableUpdater {
     ///
     /// `Corrupt` or `Io` when the old table cannot be read.
     pub fn expect(&mut self, len: u64) -> Result<()> {
-        match self.len_to_rebuild() {
-            Some(least) if len >= least => self.gather_whole(len),
-            _ => Ok(()),
+        if self.gather_if_many(len)?
+            && let Work::Whole { entries, .. } = &mut self.work
+        {
+            entries.settle(OnDuplicate::KeepFirst, u32::MAX);
         }
+        Ok(())
     }
 
     /// How many more bytes of changes, at least, make the table be built anew. `None` if it is going
@@ -232,64 +234,13 @@ impl TableUpdater {
         }
     }
 
-    /// Adds the entries of a source. What is done about keys that are there already is told in
-    /// `options`; `notify` hears of those whose first entry stays.
-    ///
-    /// # Errors
-    ///
-    /// As [`TableUpdater::contains`]; `Io` when the source cannot be read.
-    pub fn add<S: EntrySource + Send>(
-        &mut self,
-        source: &mut Source<S>,
-        options: &CompileOptions,
-        notify: &mut dyn FnMut(Notice),
-    ) -> Result<()> {
-        self.lmdb = options.lmdb;
-        let mut expected = source.len;
-        let nul = options.nul.writes_nul(self.format.customary_nul());
-        let form = StoredForm {
-            fold: options.fold,
-            nul,
-        };
-        self.form = Some(form);
-        for_each(&mut source.entries, source.len, form, &mut |item| {
-            match item {
-                Item::Warning(warning) => notify(Notice::Source(warning)),
-                Item::Entry(key, value) => {
-                    // Only now, so that the old table is read while the source is read on.
-                    if let Some(len) = expected.take() {
-                        self.expect(len)?;
-                    }
-                    if !self.put(key, value, options.on_duplicate)? {
-                        let table = self.format.name_in_warnings(&self.path);
-                        let key = form.shown(key);
-                        notify(Notice::Duplicate { table, key });
-                    }
-                }
-            }
-            Ok(())
-        })?;
-        // They are about the table as it becomes now.
-        for mark in source.entries.marks() {
-            let Stored { key, value } = form.mark(mark);
-            self.put(&key, &value, OnDuplicate::KeepLast)?;
-        }
-        Ok(())
-    }
-
     /// Adds an entry; `false` when its key is there already and the first entry is to stay.
     ///
     /// # Errors
     ///
     /// As [`TableUpdater::contains`]; `TooLong` or `EmptyKey` for a key that the format cannot hold.
     pub fn put(&mut self, key: &[u8], value: &[u8], on_duplicate: OnDuplicate) -> Result<bool> {
-        let lmdb = match self.work {
-            // What is there is of version 0.9.
-            Work::Pages { .. } => LmdbOptions::default(),
-            Work::Whole { .. } => self.lmdb,
-        };
-        let checked = self.format.check_key(&lmdb, key);
-        checked.map_err(|error| error.in_file(&self.path))?;
+        self.check_key(key)?;
         self.count_lookup()?;
         let on_duplicate = self.format.on_duplicate(on_duplicate);
         let keep_first = on_duplicate == OnDuplicate::KeepFirst;
@@ -321,6 +272,17 @@ impl TableUpdater {
         }
         self.choose()?;
         Ok(true)
+    }
+
+    /// That the table can hold `key`.
+    fn check_key(&self, key: &[u8]) -> Result<()> {
+        let lmdb = match self.work {
+            // What is there is of version 0.9.
+            Work::Pages { .. } => LmdbOptions::default(),
+            Work::Whole { .. } => self.lmdb,
+        };
+        let checked = self.format.check_key(&lmdb, key);
+        checked.map_err(|error| error.in_file(&self.path))
     }
 
     /// Deletes an entry; `false` when it is not there.
@@ -368,16 +330,24 @@ impl TableUpdater {
         self.expect(0)
     }
 
-    /// Reads the whole table, to build it anew. `expected_len` bytes of changes are to come.
-    fn gather_whole(&mut self, expected_len: u64) -> Result<()> {
+    /// Reads the whole table if it is to be built anew, with `expected_len` bytes of changes to come.
+    /// Returns whether that was done: then its entries are to be settled, and the first of several
+    /// with one key stays, which are new values in front of old ones.
+    fn gather_if_many(&mut self, expected_len: u64) -> Result<bool> {
+        if self
+            .len_to_rebuild()
+            .is_none_or(|least| expected_len < least)
+        {
+            return Ok(false);
+        }
         let Some(file) = self.target.existing() else {
-            return Ok(());
+            return Ok(false);
         };
         let Work::Pages {
             old, puts, deletes, ..
         } = &mut self.work
         else {
-            return Ok(());
+            return Ok(false);
         };
         *old = FormatUpdater::open(self.format, file, &self.path, StoreMode::AUTO)?;
         let mut entries = std::mem::take(puts);
@@ -388,13 +358,12 @@ impl TableUpdater {
         for pair in old.iter().map_err(in_file)? {
             let (key, value) = pair.map_err(in_file)?;
             if !deletes.contains(&*key) {
-                // A new value is there already, and stays.
-                entries.insert(&key, &value)?;
+                entries.append(&key, &value)?;
             }
         }
         let layout = old.layout();
         self.work = Work::Whole { entries, layout };
-        Ok(())
+        Ok(true)
     }
 
     /// Writes the changes and releases the lock. A table without changes is not touched.

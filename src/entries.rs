@@ -21,6 +21,7 @@ mod stream;
 
 use std::collections::HashSet;
 use std::hash::BuildHasher;
+use std::hint::black_box;
 use std::sync::OnceLock;
 
 use hashbrown::{DefaultHashBuilder, HashTable, hash_table};
@@ -390,6 +391,18 @@ impl Entries {
     #[inline]
     pub(crate) fn entry(&self, number: u32) -> Option<(&[u8], &[u8])> {
         entry_of(&self.records, &self.arena, number)
+    }
+
+    /// Has the processor fetch the beginnings and ends of entries that lie far from each other. It
+    /// does that for many at once, but not if something is done with each in between.
+    pub(crate) fn fetch(&self, numbers: &[u32]) {
+        let mut all = 0;
+        for &number in numbers {
+            if let Some((key, value)) = self.entry(number) {
+                all ^= key.first().unwrap_or(&0) ^ value.last().unwrap_or(&0);
+            }
+        }
+        black_box(all);
     }
 
     /// The lengths of key and value of entry `number`, without touching their bytes.

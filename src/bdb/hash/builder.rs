@@ -393,11 +393,17 @@ impl Plan {
         }
     }
 
-    fn bucket(&self, bucket: u32) -> &[u32] {
-        let bucket = bucket - self.first;
-        let end = |bucket: u32| self.ends.get(bucket as usize).copied().unwrap_or(0) as usize;
-        let start = bucket.checked_sub(1).map_or(0, end);
-        self.numbers.get(start..end(bucket)).unwrap_or_default()
+    /// The entries of the buckets that are there of these.
+    fn buckets(&self, buckets: Range<u32>) -> &[u32] {
+        let end = |bucket: u32| {
+            let last = (bucket - self.first).checked_sub(1)? as usize;
+            let end = self.ends.get(last).or(self.ends.last())?;
+            Some(*end as usize)
+        };
+        let start = end(buckets.start).unwrap_or(0);
+        self.numbers
+            .get(start..end(buckets.end).unwrap_or(0))
+            .unwrap_or_default()
     }
 }
 

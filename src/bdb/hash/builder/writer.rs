@@ -17,6 +17,9 @@ use crate::entries::Entries;
 use crate::error::Result;
 use crate::file::WriteAt;
 
+/// The entries of so many buckets are fetched into the processor's cache at a time.
+const FETCHED_TOGETHER: u32 = 8;
+
 pub(super) struct FileWriter<'o> {
     out: &'o mut dyn WriteAt,
     format: PageFormat,
@@ -57,8 +60,11 @@ impl<'o> FileWriter<'o> {
         let mut sortable = Vec::new();
         let mut bucket_entries = Vec::new();
         for bucket in buckets {
+            if bucket.is_multiple_of(FETCHED_TOGETHER) {
+                entries.fetch(plan.buckets(bucket..bucket.saturating_add(FETCHED_TOGETHER)));
+            }
             sortable.clear();
-            for &number in plan.bucket(bucket) {
+            for &number in plan.buckets(bucket..bucket + 1) {
                 if let Some((key, value)) = entries.entry(number) {
                     sortable.push(Sortable::new(key, value, sizes));
                 }

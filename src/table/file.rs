@@ -30,6 +30,8 @@ const STALE_GRACE: Duration = Duration::from_secs(100);
 
 /// Keys up to this length are folded and looked up without an allocation.
 const SHORT_KEY_LEN: usize = 254;
+/// The room that most keys need at most, with a NUL.
+const USUAL_KEY_ROOM: usize = 64;
 
 /// How many lookups are in flight at a time: about as many as a processor has reads of memory in
 /// flight, for what a lookup of one key reads.
@@ -291,7 +293,7 @@ impl FileTable {
 
     /// `key`, folded but for what is not ASCII, with a NUL behind it. The key must be short.
     #[inline]
-    fn fold_short<'p>(&self, key: &[u8], room: &'p mut Room) -> &'p [u8] {
+    fn fold_short<'p>(&self, key: &[u8], room: &'p mut [u8]) -> &'p [u8] {
         let taken = room.get_mut(..=key.len());
         if let Some((nul, place)) = taken.and_then(<[u8]>::split_last_mut) {
             place.copy_from_slice(key);
@@ -353,8 +355,12 @@ impl FileTable {
             return None;
         }
         if key.len() <= SHORT_KEY_LEN && (is_ascii || self.fold != Fold::Unicode) {
-            let mut short = [0; SHORT_KEY_LEN + 1];
-            return Some(find(self.fold_short(key, &mut short)));
+            // Most keys are far shorter, and what is cleared for nothing costs time, too.
+            return Some(if key.len() < USUAL_KEY_ROOM {
+                find(self.fold_short(key, &mut [0; USUAL_KEY_ROOM]))
+            } else {
+                find(self.fold_short(key, &mut [0; SHORT_KEY_LEN + 1]))
+            });
         }
         let mut long = Vec::with_capacity(key.len() + 1);
         self.fold.fold_into(key, &mut long);
@@ -387,7 +393,7 @@ impl FileTable {
     }
 
     fn checked<'v>(&self, value: Cow<'v, [u8]>) -> Result<Cow<'v, [u8]>> {
-        if self.utf8 && std::str::from_utf8(&value).is_err() {
+        if self.utf8 && !value.is_ascii() && std::str::from_utf8(&value).is_err() {
             let kind = ErrorKind::InvalidUtf8 {
                 value: value.into_owned(),
                 member: None,

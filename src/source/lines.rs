@@ -64,6 +64,8 @@ pub struct LogicalLines<R> {
     at_end: bool,
     /// Whether the buffer, as it was filled last, holds a NUL anywhere.
     nul_in_buffer: bool,
+    /// Whether it holds ASCII only.
+    ascii_buffer: bool,
     /// Physical lines taken so far.
     taken: u64,
     current: Current,
@@ -88,6 +90,7 @@ impl<R: Read> LogicalLines<R> {
             reader: BufReader::with_capacity(BUFFER_LEN, reader),
             at_end: false,
             nul_in_buffer: false,
+            ascii_buffer: false,
             taken: 0,
             current: Current::Joined { len: 0 },
             joined: Vec::new(),
@@ -144,6 +147,12 @@ impl<R: Read> LogicalLines<R> {
             Current::Joined { len } => (self.joined.as_slice(), len),
         };
         bytes.get(..len).unwrap_or_default()
+    }
+
+    /// Whether that text is known to be ASCII, without a look at it.
+    #[inline]
+    pub(super) fn is_known_ascii(&self) -> bool {
+        self.ascii_buffer && matches!(self.current, Current::Buffer { .. })
     }
 
     /// Collects a logical line of any form in `joined`.
@@ -260,6 +269,7 @@ impl<R: Read> LogicalLines<R> {
                 Ok(bytes) => {
                     self.at_end = bytes.is_empty();
                     self.nul_in_buffer = memchr(0, bytes).is_some();
+                    self.ascii_buffer = bytes.is_ascii();
                     return Ok(!self.at_end);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -90,7 +90,8 @@ impl<R: Read> MapSource<R> {
                 return Ok(None);
             };
             let text = self.lines.text();
-            let kind = match split_line(text, self.utf8) {
+            let may_be_malformed = self.utf8 && !self.lines.is_known_ascii();
+            let kind = match split_line(text, may_be_malformed) {
                 Ok(split) => {
                     if alias_like(text, &split) {
                         warn(self.warning(first, last, WarningKind::AliasFormat));
@@ -152,9 +153,10 @@ impl Split {
     }
 }
 
-/// The checks in the order of the original; the first that fails is the one reported.
-fn split_line(text: &[u8], utf8: bool) -> Result<Split, WarningKind> {
-    if utf8 && std::str::from_utf8(text).is_err() {
+/// The checks in the order of the original; the first that fails is the one reported. With
+/// `check_utf8` that of UTF-8 is one of them.
+fn split_line(text: &[u8], check_utf8: bool) -> Result<Split, WarningKind> {
+    if check_utf8 && std::str::from_utf8(text).is_err() {
         return Err(WarningKind::NotUtf8 {
             text: text.to_vec(),
         });
@@ -179,20 +181,51 @@ fn split_line(text: &[u8], utf8: bool) -> Result<Split, WarningKind> {
 /// Length of the key at the start of `text`, or `None` when a quote is still open at the end.
 fn key_len(text: &[u8]) -> Option<usize> {
     let mut quoted = false;
-    let mut bytes = text.iter().enumerate();
-    while let Some((at, &byte)) = bytes.next() {
-        if !ENDS_PLAIN_KEY_RUN[usize::from(byte)] {
-            continue;
-        }
+    let mut at = 0;
+    while let Some((found, byte)) = next_special(text, at) {
+        at = found + 1;
         match byte {
             // A backslash at the end quotes nothing; it is an ordinary byte.
-            b'\\' => drop(bytes.next()),
+            b'\\' => at += 1,
             b'"' => quoted = !quoted,
-            _ if !quoted => return Some(at),
+            _ if !quoted => return Some(found),
             _ => {}
         }
     }
     (!quoted).then_some(text.len())
+}
+
+/// The first byte from `at` on that a key scan has to look at, and where it is.
+#[inline]
+fn next_special(text: &[u8], mut at: usize) -> Option<(usize, u8)> {
+    while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) {
+        let candidates = may_be_special(u64::from_le_bytes(*word));
+        if candidates == 0 {
+            at += word.len();
+            continue;
+        }
+        at += candidates.trailing_zeros() as usize / 8;
+        match text.get(at) {
+            Some(&byte) if ENDS_PLAIN_KEY_RUN[usize::from(byte)] => return Some((at, byte)),
+            _ => at += 1,
+        }
+    }
+    let mut rest = (at..).zip(text.get(at..)?);
+    let (at, byte) = rest.find(|(_, byte)| ENDS_PLAIN_KEY_RUN[usize::from(**byte)])?;
+    Some((at, *byte))
+}
+
+/// The high bit of each byte that is a blank, another control character, a double quote or a
+/// backslash. Bytes above such a byte may be named too, those below are never.
+#[inline]
+fn may_be_special(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let up_to_blank = word.wrapping_sub(ONES * (b' ' as u64 + 1)) & !word;
+    let quote = is_zero(word ^ (ONES * b'"' as u64));
+    let backslash = is_zero(word ^ (ONES * b'\\' as u64));
+    (up_to_blank | quote | backslash) & HIGH
 }
 
 /// The bytes a key scan has to look at: blanks, double quote, backslash.

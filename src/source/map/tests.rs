@@ -281,3 +281,18 @@ proptest! {
         prop_assert_eq!(unwritable(&key, &value).is_none(), is_same);
     }
 }
+
+proptest! {
+    #[test]
+    fn the_next_special_byte_is_the_first_one(
+        text in prop::collection::vec(
+            prop_oneof![8 => any::<u8>(), 2 => 0x1f..0x24u8, 1 => b'['..b'^', 20 => Just(b'x')],
+            0..60,
+        ),
+        at in 0..70usize,
+    ) {
+        let is_special = |(_, byte): &(usize, &u8)| ENDS_PLAIN_KEY_RUN[usize::from(**byte)];
+        let expect = text.iter().enumerate().skip(at).find(is_special);
+        prop_assert_eq!(next_special(&text, at), expect.map(|(at, byte)| (at, *byte)));
+    }
+}

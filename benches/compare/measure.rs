@@ -73,6 +73,9 @@ fn measure(
         .args(words)
         .current_dir(dir)
         .env("MAIL_CONFIG", dir)
+        // What cargo sets for its own sake. The dynamic linker would look for each library of each
+        // program in all of these directories first, as it does for nobody who installed them.
+        .env_remove("LD_LIBRARY_PATH")
         .stdin(stdin)
         .stderr(Stdio::inherit())
         .output()

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use memchr::memchr;
 use unicase::UniCase;
+
+use crate::find::find;
 
 /// How keys are folded before they are stored or looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -174,7 +175,7 @@ impl NulForms {
 /// `value` up to its first NUL, which is all that a program written in C sees of it.
 #[inline]
 pub fn strip_nul(value: &[u8]) -> &[u8] {
-    memchr(0, value)
+    find(0, value)
         .and_then(|len| value.get(..len))
         .unwrap_or(value)
 }

@@ -107,6 +107,7 @@ pub mod defect;
 pub mod entries;
 pub mod error;
 pub mod file;
+mod find;
 pub mod key;
 pub mod lmdb;
 pub mod mta;

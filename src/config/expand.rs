@@ -21,9 +21,8 @@
 
 use std::cmp::Ordering;
 
-use memchr::memchr;
-
 use super::level::{CompatibilityLevel, number};
+use crate::find::find;
 use crate::source::trim_start;
 
 /// How deep references may nest, in each other's values or in each other's text.
@@ -287,7 +286,7 @@ fn balanced(text: &[u8], open: u8, close: u8) -> Option<(&[u8], &[u8])> {
 }
 
 fn split_at_byte(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
-    let at = memchr(byte, text)?;
+    let at = find(byte, text)?;
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Config, config_error};
 use crate::error::Result;
+use crate::find::find;
 use crate::source::{braces, is_blank, trim};
 
 /// A name and its value.
@@ -35,7 +36,7 @@ fn variable(item: &[u8]) -> Result<Option<Variable>> {
         }
         (true, Some(end)) => trim(item.get(1..end).unwrap_or_default()),
     };
-    let Some(equals) = memchr::memchr(b'=', text) else {
+    let Some(equals) = find(b'=', text) else {
         return Ok(None);
     };
     let (name, rest) = text.split_at_checked(equals).unwrap_or((text, b"="));

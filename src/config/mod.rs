@@ -130,7 +130,7 @@ impl Config {
         reader: impl Read,
         warn: &mut dyn FnMut(Vec<u8>),
     ) -> Result<()> {
-        let mut lines = LogicalLines::new(path, reader);
+        let mut lines = LogicalLines::of_short(path, reader);
         while let Some(line) = lines.next_line(&mut |warning| warn(warning.message()))? {
             let at = |what: &[u8]| {
                 let line_no = format!(", line {}: ", line.first);

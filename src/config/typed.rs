@@ -2,6 +2,7 @@
 
 use super::{Config, config_error};
 use crate::error::Result;
+use crate::find::find;
 use crate::source::trim;
 
 impl Config {
@@ -32,7 +33,7 @@ impl Config {
         self.set_default("myhostname", &default);
         if !self.is_set("mydomain") {
             let name = self.text("myhostname", warn)?;
-            let dot = memchr::memchr(b'.', &name).and_then(|dot| name.get(dot + 1..));
+            let dot = find(b'.', &name).and_then(|dot| name.get(dot + 1..));
             let domain = dot.unwrap_or(LONE_DOMAIN.as_bytes()).to_vec();
             self.defaults.insert(b"mydomain".to_vec(), domain);
         }

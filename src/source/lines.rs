@@ -26,10 +26,9 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use memchr::memchr;
-
 use super::{Warning, WarningKind, is_blank};
 use crate::error::{Error, Result};
+use crate::find::{SHORT_LEN, find};
 
 /// How much is read at a time, in bytes.
 const BUFFER_LEN: usize = 256 * 1024;
@@ -85,9 +84,18 @@ enum Current {
 impl<R: Read> LogicalLines<R> {
     /// Reads from `reader`, which messages call `name`.
     pub fn new(name: impl Into<PathBuf>, reader: R) -> Self {
+        LogicalLines::with_buffer(BUFFER_LEN, name, reader)
+    }
+
+    /// As [`LogicalLines::new`] for a source that is rarely long, such as main.cf.
+    pub(crate) fn of_short(name: impl Into<PathBuf>, reader: R) -> Self {
+        LogicalLines::with_buffer(SHORT_LEN, name, reader)
+    }
+
+    fn with_buffer(len: usize, name: impl Into<PathBuf>, reader: R) -> Self {
         LogicalLines {
             name: name.into(),
-            reader: BufReader::with_capacity(BUFFER_LEN, reader),
+            reader: BufReader::with_capacity(len, reader),
             at_end: false,
             nul_in_buffer: false,
             ascii_buffer: false,
@@ -183,7 +191,7 @@ impl<R: Read> LogicalLines<R> {
                 });
             };
             let mut len = self.joined.len();
-            if let Some(nul) = memchr(0, &self.joined) {
+            if let Some(nul) = find(0, &self.joined) {
                 report(WarningKind::TextAfterNul);
                 len = nul;
             }
@@ -237,7 +245,7 @@ impl<R: Read> LogicalLines<R> {
     fn take_rest_of_line(&mut self, keep: bool) -> Result<()> {
         loop {
             let bytes = self.reader.buffer();
-            let end = memchr(b'\n', bytes);
+            let end = find(b'\n', bytes);
             if keep {
                 let rest = end.and_then(|end| bytes.get(..end)).unwrap_or(bytes);
                 self.joined.extend_from_slice(rest);
@@ -268,7 +276,7 @@ impl<R: Read> LogicalLines<R> {
             match self.reader.fill_buf() {
                 Ok(bytes) => {
                     self.at_end = bytes.is_empty();
-                    self.nul_in_buffer = memchr(0, bytes).is_some();
+                    self.nul_in_buffer = find(0, bytes).is_some();
                     self.ascii_buffer = bytes.is_ascii();
                     return Ok(!self.at_end);
                 }
@@ -287,7 +295,7 @@ fn plain_line(bytes: &[u8]) -> Option<usize> {
     if !starts_line(*bytes.first()?) {
         return None;
     }
-    let len = memchr(b'\n', bytes)?;
+    let len = find(b'\n', bytes)?;
     starts_line(*bytes.get(len + 1)?).then_some(len)
 }
 

@@ -1,11 +1,12 @@
-//! What the parameters of the lookup rules are when main.cf does not set them.
+//! What the parameters of table tools and lookup rules are when main.cf does not set them.
 //!
 //! From postconf(5) and `postconf -d`; in alphabetical order. Parameters that are empty by default
-//! are not here. `myhostname` and `mydomain` follow the host, see
+//! are not here. `myhostname` and `mydomain` follow the host once it is known, see
 //! [`Config::set_host_name`](super::Config::set_host_name).
 
 /// Names and values; values are expanded when they are used.
 static DEFAULTS: &[(&str, &str)] = &[
+    ("alias_database", "hash:/etc/aliases"),
     ("allow_min_user", "no"),
     ("allow_percent_hack", "yes"),
     ("append_at_myorigin", "yes"),
@@ -13,10 +14,15 @@ static DEFAULTS: &[(&str, &str)] = &[
         "append_dot_mydomain",
         "${{$compatibility_level} <level {1} ? {yes} : {no}}",
     ),
+    ("berkeley_db_create_buffer_size", "16777216"),
+    ("berkeley_db_read_buffer_size", "131072"),
     (
         "canonical_classes",
         "envelope_sender, envelope_recipient, header_sender, header_recipient",
     ),
+    ("compatibility_level", "0"),
+    ("default_cache_db_type", "btree"),
+    ("default_database_type", "hash"),
     ("default_transport", "smtp"),
     ("double_bounce_sender", "double-bounce"),
     ("empty_address_default_transport_maps_lookup_key", "<>"),
@@ -24,11 +30,18 @@ static DEFAULTS: &[(&str, &str)] = &[
     ("empty_address_recipient", "MAILER-DAEMON"),
     ("empty_address_relayhost_maps_lookup_key", "<>"),
     ("fast_flush_domains", "$relay_domains"),
+    ("header_size_limit", "102400"),
+    (
+        "import_environment",
+        "MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ XAUTHORITY DISPLAY LANG=C \
+         POSTLOG_SERVICE POSTLOG_HOSTNAME",
+    ),
     ("inet_interfaces", "all"),
     (
         "known_tcp_ports",
         "lmtp=24, smtp=25, smtps=submissions=465, submission=587",
     ),
+    ("lmdb_map_size", "16777216"),
     ("lmtp_cname_overrides_servername", "no"),
     ("lmtp_sasl_auth_enable", "no"),
     ("lmtp_sasl_password_result_delimiter", ":"),
@@ -40,11 +53,17 @@ static DEFAULTS: &[(&str, &str)] = &[
         "proxy:unix:passwd.byname $alias_maps",
     ),
     ("local_transport", "local:$myhostname"),
+    ("mime_boundary_length_limit", "2048"),
+    ("mime_nesting_limit", "100"),
     (
         "mydestination",
         "$myhostname, localhost.$mydomain, localhost",
     ),
+    ("mydomain", "localdomain"),
+    ("myhostname", "localhost.localdomain"),
     ("myorigin", "$myhostname"),
+    ("non_bdb_migration_level", "disable"),
+    ("non_bdb_migration_log_redirect", "yes"),
     ("owner_request_special", "yes"),
     (
         "parent_domain_matches_subdomains",
@@ -52,6 +71,7 @@ static DEFAULTS: &[(&str, &str)] = &[
          qmqpd_authorized_clients,relay_domains,smtpd_access_maps",
     ),
     ("propagate_unmatched_extensions", "canonical, virtual"),
+    ("queue_directory", "/var/spool/postfix"),
     (
         "recipient_canonical_classes",
         "envelope_recipient, header_recipient",
@@ -74,6 +94,10 @@ static DEFAULTS: &[(&str, &str)] = &[
     ("smtp_sender_dependent_authentication", "no"),
     ("smtp_tcp_port", "smtp"),
     ("smtpd_null_access_lookup_key", "<>"),
+    (
+        "smtputf8_enable",
+        "${{$compatibility_level} <level {1} ? {no} : {yes}}",
+    ),
     ("swap_bangpath", "yes"),
     ("virtual_alias_address_length_limit", "1000"),
     ("virtual_alias_domains", "$virtual_alias_maps"),

@@ -15,7 +15,7 @@ mod level;
 mod limits;
 mod typed;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
@@ -38,53 +38,26 @@ pub use level::CompatibilityLevel;
 /// unset `compatibility_level` is 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    values: HashMap<Vec<u8>, Vec<u8>>,
-    defaults: HashMap<Vec<u8>, Vec<u8>>,
+    values: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Those that were set; the others are in a table.
+    defaults: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        let mut config = Config::with_original_defaults();
+        let mut config = Config::without_values();
         config.set_default("smtputf8_enable", "yes");
         config
     }
 }
 
 impl Config {
-    fn with_original_defaults() -> Config {
-        let mut config = Config {
-            values: HashMap::new(),
-            defaults: HashMap::new(),
-        };
-        for (name, value) in [
-            ("myhostname", "localhost.localdomain"),
-            ("mydomain", "localdomain"),
-            ("compatibility_level", "0"),
-            ("default_database_type", "hash"),
-            ("default_cache_db_type", "btree"),
-            ("non_bdb_migration_level", "disable"),
-            ("non_bdb_migration_log_redirect", "yes"),
-            ("alias_database", "hash:/etc/aliases"),
-            ("queue_directory", "/var/spool/postfix"),
-            (
-                "import_environment",
-                "MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ XAUTHORITY DISPLAY LANG=C \
-                 POSTLOG_SERVICE POSTLOG_HOSTNAME",
-            ),
-            ("lmdb_map_size", "16777216"),
-            ("berkeley_db_create_buffer_size", "16777216"),
-            ("berkeley_db_read_buffer_size", "131072"),
-            ("header_size_limit", "102400"),
-            ("mime_nesting_limit", "100"),
-            ("mime_boundary_length_limit", "2048"),
-            (
-                "smtputf8_enable",
-                "${{$compatibility_level} <level {1} ? {no} : {yes}}",
-            ),
-        ] {
-            config.set_default(name, value);
+    /// What an empty main.cf is.
+    fn without_values() -> Config {
+        Config {
+            values: BTreeMap::new(),
+            defaults: BTreeMap::new(),
         }
-        config
     }
 
     /// Reads `<dir>/main.cf`.
@@ -100,7 +73,7 @@ impl Config {
         path.push("/main.cf");
         let path = PathBuf::from(path);
         let file = File::open(&path).map_err(|error| Error::io("open", &path, error))?;
-        let mut config = Config::with_original_defaults();
+        let mut config = Config::without_values();
         config.values.insert(
             b"config_directory".to_vec(),
             dir.as_os_str().as_bytes().to_vec(),
@@ -119,7 +92,7 @@ impl Config {
         reader: impl Read,
         warn: &mut dyn FnMut(Vec<u8>),
     ) -> Result<Config> {
-        let mut config = Config::with_original_defaults();
+        let mut config = Config::without_values();
         config.read(name, reader, warn)?;
         Ok(config)
     }

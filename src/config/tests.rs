@@ -6,7 +6,7 @@ use crate::source::testing::{BreaksAtEnd, source_text};
 /// Reads `text` as `c/main.cf`.
 fn read(text: &[u8]) -> (Result<Config>, Vec<String>) {
     let mut warnings = Vec::new();
-    let mut config = Config::with_original_defaults();
+    let mut config = Config::without_values();
     let result = config.read(Path::new("c/main.cf"), text, &mut |warning| {
         warnings.push(String::from_utf8(warning).unwrap());
     });
@@ -203,7 +203,7 @@ fn typed_parameters_follow_the_original() {
 
 #[test]
 fn bytes_that_are_not_text_become_question_marks_in_errors_only() {
-    let mut config = Config::with_original_defaults();
+    let mut config = Config::without_values();
     let mut warnings = Vec::new();
     let mut warn = |warning| warnings.push(warning);
     let text = b"x = \xff\xe2\x82\nx = 1\ndefault_database_type = \xffa\n\xc3";
@@ -257,7 +257,7 @@ fn the_directory_is_a_parameter_from_the_start() {
 proptest! {
     #[test]
     fn any_file_is_read_or_refused(text in source_text()) {
-        let mut config = Config::with_original_defaults();
+        let mut config = Config::without_values();
         let _ = config.read(Path::new("c"), text.as_slice(), &mut |_| {});
     }
 }

@@ -22,7 +22,7 @@ pub(crate) const HASH_BLOB: u8 = 5;
 pub(crate) const HASH_OFF_PAGE_LEN: usize = 12;
 
 /// A key or value that lies on overflow pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OffPage {
     /// The first page of the chain.
     pub first: PageNo,

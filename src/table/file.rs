@@ -512,9 +512,8 @@ fn until_nul(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 fn stale(source: &Path, table: &Path, table_modified: Option<SystemTime>) -> Option<Stale> {
     let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let changed = seconds(source.metadata().ok()?.modified().ok()?);
-    let now = seconds(SystemTime::now());
-    let is_stale =
-        changed > seconds(table_modified?) && changed < now.saturating_sub(STALE_GRACE.as_secs());
+    let ended = || seconds(SystemTime::now()).saturating_sub(STALE_GRACE.as_secs());
+    let is_stale = changed > seconds(table_modified?) && changed < ended();
     is_stale.then(|| Stale {
         table: table.to_path_buf(),
         source: source.to_path_buf(),

@@ -1,6 +1,6 @@
 //! The registry of table types: the only place that lists them.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -58,7 +58,7 @@ struct Opening<'a> {
     /// How many tables this one is inside of.
     depth: usize,
     /// The members of unions and pipes that have been opened, each as `type:name`.
-    members: HashSet<Vec<u8>>,
+    members: BTreeSet<Vec<u8>>,
 }
 
 impl Opening<'_> {
@@ -165,7 +165,7 @@ fn open_silently(spec: &TableSpec, with: &mut Opening<'_>) -> Result<Box<dyn Tab
         options: with.options,
         notify: &mut |_| {},
         depth: with.depth,
-        members: HashSet::new(),
+        members: BTreeSet::new(),
     };
     open_inside(spec, &mut silent)
 }
@@ -378,7 +378,7 @@ pub fn open_with(
         options,
         notify,
         depth: 0,
-        members: HashSet::new(),
+        members: BTreeSet::new(),
     };
     open_any(spec, &mut with)
 }

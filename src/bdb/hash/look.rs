@@ -25,7 +25,7 @@ mod places;
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::bdb::duplicate::{self, Walk};
 use crate::bdb::hash::bucket::Addressing;
@@ -53,7 +53,7 @@ pub(super) struct Look<'a> {
     /// Pages visited to find the right place of keys that lie in a wrong one.
     stray_visits: Cell<u64>,
     /// The off-page keys of one bucket that were read so far, each with the page it is on.
-    long_keys: RefCell<(BucketNo, HashMap<OffPage, PageNo>)>,
+    long_keys: RefCell<(BucketNo, BTreeMap<OffPage, PageNo>)>,
 }
 
 /// How many such visits there may be, for each page of the file. An interrupted update needs far

@@ -4,6 +4,8 @@
 //! `=x`). Errors come in the order of the words, so that a caller who acts on options one by one
 //! fails at the same place as the original. That is why this is no job for a general parser.
 //!
+//! A caller may go on to the options behind operands, which the original never does.
+//!
 //! Long spellings (`--query KEY`, `--query=KEY`) are understood where the caller allows them.
 
 use std::ffi::{OsStr, OsString};
@@ -50,6 +52,8 @@ pub(super) struct Getopt {
     long: bool,
     /// What is left of a bundle.
     bundle: std::vec::IntoIter<u8>,
+    /// Whether `--` was there.
+    ended: bool,
 }
 
 impl Getopt {
@@ -59,6 +63,30 @@ impl Getopt {
             flags,
             long,
             bundle: Vec::new().into_iter(),
+            ended: false,
+        }
+    }
+
+    /// All options and operands, with options between and behind the operands as well; those are
+    /// operands only behind `--`.
+    ///
+    /// # Errors
+    ///
+    /// The first option that is wrong; `given` has those before it.
+    pub(super) fn read_all(mut self, given: &mut Vec<Given>) -> Result<Vec<OsString>, Misuse> {
+        let mut operands = Vec::new();
+        loop {
+            for option in self.by_ref() {
+                given.push(option?);
+            }
+            match self.words.next() {
+                Some(operand) => operands.push(operand),
+                None => return Ok(operands),
+            }
+            if self.ended {
+                operands.extend(self.words);
+                return Ok(operands);
+            }
         }
     }
 
@@ -94,10 +122,13 @@ impl Getopt {
         let flag = flag.ok_or_else(|| Misuse::Long(format!("no such option: {}", shown())))?;
         let argument = match (flag.argument, glued) {
             (Some(_), Some(glued)) => OsString::from_vec(glued.to_vec()),
-            (Some(argument), None) => self
-                .words
-                .next()
-                .ok_or_else(|| Misuse::Long(format!("{} needs a {argument}", shown())))?,
+            (Some(argument), None) => self.words.next().ok_or_else(|| {
+                let article = match argument.starts_with(['A', 'E', 'I', 'O']) {
+                    true => "an",
+                    false => "a",
+                };
+                Misuse::Long(format!("{} needs {article} {argument}", shown()))
+            })?,
             (None, None) => OsString::new(),
             (None, Some(_)) => {
                 return Err(Misuse::Long(format!("{} takes no argument", shown())));
@@ -120,7 +151,10 @@ impl Iterator for Getopt {
         };
         self.words.next();
         match bundle.as_slice() {
-            b"-" => None,
+            b"-" => {
+                self.ended = true;
+                None
+            }
             [b'-', long @ ..] if self.long => Some(self.long(OsStr::from_bytes(long))),
             _ => {
                 self.bundle = bundle.into_iter();
@@ -152,6 +186,12 @@ mod tests {
             letter: 0,
             long: "help",
             argument: None,
+            help: "",
+        },
+        Flag {
+            letter: 0,
+            long: "owner",
+            argument: Some("OWNER"),
             help: "",
         },
     ];
@@ -211,10 +251,37 @@ mod tests {
             (&["--query", "--help"], "query=--help | "),
             (&["--query="], "query= | "),
             (&["--query"], "--query needs a KEY | "),
+            (&["--owner"], "--owner needs an OWNER | "),
             (&["--replace=x"], "--replace takes no argument | "),
             (&["--nope=x"], "no such option: --nope | "),
         ] {
             assert_eq!(read(words, true), expect, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn options_between_and_behind_operands() {
+        for (words, expect) in [
+            (&["t", "-r", "u", "--help"][..], "replace help | t u"),
+            (&["-r", "t", "-q", "k"], "replace query | t"),
+            (&["t", "--", "-r", "--"], " | t -r --"),
+            (&["--", "-r", "-q"], " | -r -q"),
+            (&["t", "-", "-r"], "replace | t -"),
+            (&["t", "-x", "-r"], "? | "),
+            (&[], " | "),
+        ] {
+            let words = words.iter().map(OsString::from).collect();
+            let mut given = Vec::new();
+            let read = Getopt::new(words, FLAGS, true).read_all(&mut given);
+            let mut options: Vec<&str> = given.iter().map(|given| given.flag.long).collect();
+            let operands = read.unwrap_or_else(|misuse| {
+                assert_eq!(misuse, Misuse::Unknown(b'x'));
+                options.push("?");
+                Vec::new()
+            });
+            let operands: Vec<_> = operands.iter().map(|word| word.to_string_lossy()).collect();
+            let read = format!("{} | {}", options.join(" "), operands.join(" "));
+            assert_eq!(read, expect);
         }
     }
 }

@@ -20,8 +20,8 @@ use crate::table::open::TableType;
 /// Something to do with one operand.
 pub(super) struct Verb {
     pub(super) name: &'static str,
-    /// The words one of which stands before the operand, each with a line of help. Options may
-    /// follow it. A verb without any has the operand alone.
+    /// The words one of which stands before the operand, each with a line of help. A verb without
+    /// any has the operand alone. Options stand anywhere.
     pub(super) words: &'static [(&'static str, &'static str)],
     /// What stands behind the name in the usage line.
     pub(super) usage: &'static str,
@@ -50,7 +50,7 @@ pub(super) struct Call<'p> {
     pub(super) operand: OsString,
 }
 
-/// The word of a verb, and the words behind the options.
+/// The word of a verb, and its operands.
 type WordAndRest = (Option<&'static str>, Vec<OsString>);
 
 /// The verb that `word` names, for a program that has verbs.
@@ -88,10 +88,10 @@ impl Verb {
         end(program, result, output)
     }
 
-    /// Reads options into `given`; the rest are the verb's word, `None` if it is missing or unknown,
+    /// Reads options into `given`; the others are the verb's word, `None` if it is missing or unknown,
     /// and the operands.
     fn read(&self, words: Vec<OsString>, given: &mut Vec<Given>) -> Result<WordAndRest, Misuse> {
-        let mut operands = self.options(words, given)?;
+        let mut operands = Getopt::new(words, self.flags, true).read_all(given)?;
         if self.words.is_empty() {
             return Ok((Some(""), operands));
         }
@@ -100,19 +100,7 @@ impl Verb {
         }
         let first = operands.remove(0);
         let known = self.words.iter().find(|(word, _)| first == *word);
-        Ok((known.map(|&(word, _)| word), self.options(operands, given)?))
-    }
-
-    fn options(
-        &self,
-        words: Vec<OsString>,
-        given: &mut Vec<Given>,
-    ) -> Result<Vec<OsString>, Misuse> {
-        let mut getopt = Getopt::new(words, self.flags, true);
-        for option in getopt.by_ref() {
-            given.push(option?);
-        }
-        Ok(getopt.operands())
+        Ok((known.map(|&(word, _)| word), operands))
     }
 
     fn usage(&self, program: &Program) -> ExitCode {

@@ -840,6 +840,23 @@ fn misuse_is_told() {
     }
     for (words, message) in [
         (
+            &["transport", "a@x", "--nope"][..],
+            "no such option: --nope",
+        ),
+        (&["transport", "a@x", "-Z"], "invalid option -- 'Z'"),
+        (
+            &["transport", "a@x", "--sender"],
+            "--sender needs an ADDRESS",
+        ),
+    ] {
+        let end = explain(&dir, words).status_is(1);
+        end.stdout_is("")
+            .stderr_is(format!("rpostmap: {message}\n{usage}"));
+    }
+    let end = explain(&dir, &["transport", "a@x.example", "--json"]).status_is(0);
+    assert!(end.stdout.starts_with(b"{"), "{end}");
+    for (words, message) in [
+        (
             &["transport", "-o", "relayhost", "a@x"][..],
             "-o needs NAME=VALUE, as in -o relayhost=[gw.example.org]:587",
         ),

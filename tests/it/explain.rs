@@ -337,6 +337,18 @@ fn near_misses_of_destinations() {
         (bracketed, "smtp:[smtp.x.example]:587", Some(bracketed)),
         (bracketed, "x.example", Some(bracketed)),
         (bracketed, ".x.example", Some(bracketed)),
+        (bracketed, "[smtp.x.example:587]", Some(bracketed)),
+        (bracketed, "[smtp.x.example:587", Some(bracketed)),
+        (bracketed, "[smtp.x.example]587", Some(bracketed)),
+        (bracketed, "smtp.x.example]:587", Some(bracketed)),
+        (bracketed, "[smtp.x.example.]:587", Some(bracketed)),
+        (bracketed, "smtp://smtp.x.example", Some(bracketed)),
+        (bracketed, "smtps://smtp.x.example:465/", Some(bracketed)),
+        (bracketed, "relay:smtp.x.example:587", Some(bracketed)),
+        (bracketed, "<[smtp.x.example]:587>", Some(bracketed)),
+        (bracketed, "'[smtp.x.example]:587'", Some(bracketed)),
+        ("x.example:587", "[x.example:587]", Some("x.example:587")),
+        ("x.example", "smtp://x.example", Some("x.example")),
         ("x.example:587", "[x.example]:587", Some("x.example:587")),
         ("x.example:587", "x.example", Some("x.example:587")),
         ("x.example", "x.example:25", Some("x.example")),
@@ -359,9 +371,81 @@ fn near_misses_of_destinations() {
         ("mx.x.example", "x.example", Some(".x.example")),
         ("mx.x.example", "*.x.example", Some(".x.example")),
         ("mx.x.example", "[mx.x.example]", Some("mx.x.example")),
+        ("mx.x.example", "mx.x.example:25", Some("mx.x.example")),
+        ("mx.x.example", "<mx.x.example>", Some("mx.x.example")),
+        (bracketed, "[smtp.x.example:587]", Some(bracketed)),
+        (bracketed, "submission://smtp.x.example", Some(bracketed)),
         ("mx.x.example", ".mx.x.example", Some("mx.x.example")),
     ] {
         check_near_miss("smtp_tls_policy_maps", &["tls", destination], key, advice);
+    }
+}
+
+#[test]
+fn a_mistyped_nexthop_is_told_with_what_is_there() {
+    if !have_verbs() {
+        return;
+    }
+    let right = "[smtp.x.example]:587";
+    for (asked, key, meant) in [
+        ("[smtp.x.example:587]", right, right),
+        ("[smtp.x.example]587", right, right),
+        ("[smtp.x.example:587", right, right),
+        ("smtp.x.example]:587", right, right),
+        ("<[smtp.x.example]:587>", right, right),
+        ("smtp:[smtp.x.example]:587", right, right),
+        ("smtp://smtp.x.example:587", right, "smtp.x.example:587"),
+        ("smtp://[smtp.x.example]:587/", "smtp.x.example", right),
+        ("relay:smtp.x.example", right, "smtp.x.example"),
+        ("smtp.x.example.", right, "smtp.x.example"),
+    ] {
+        let dir = table(&format!("{key} may\n{asked} may\nunrelated.test may\n"));
+        for (word, parameter) in [
+            ("sasl", "smtp_sasl_password_maps"),
+            ("tls", "smtp_tls_policy_maps"),
+        ] {
+            let maps = format!("{parameter}=hash:t");
+            let object = json(&dir, &[word, "-o", &maps, asked]);
+            let lookup = &object["lookups"][0];
+            assert_eq!(lookup["outcome"], "failed", "{object}");
+            let note = format!("perhaps {meant} is meant");
+            assert_eq!(lookup["notes"][0], note, "{object}");
+            let near = lookup["near_misses"].as_array().unwrap();
+            let told = |key: &str| near.iter().find(|near| near["key"] == key);
+            let of = |key: &str, part: &str| told(key).map(|near| near[part].as_str());
+            let why = Some(Some("what is asked for is no nexthop"));
+            assert_eq!(of(key, "why"), why, "{object}");
+            assert_eq!(of(key, "write"), Some(None), "{object}");
+            assert_eq!(of(asked, "write"), Some(Some(meant)), "{object}");
+            assert_eq!(near.len(), 2, "{object}");
+        }
+    }
+    // Passwords in names of tables stay hidden.
+    let maps = "smtp_sasl_password_maps=inline:{[mx]:587=ann:topsecret}";
+    let end = explain(&TestDir::new("explain"), &["sasl", "-o", maps, "[mx:587]"]).status_is(1);
+    assert!(
+        text(&end).contains("`[mx]:587` is in inline:(hidden)"),
+        "{end}"
+    );
+    assert!(!text(&end).contains("topsecret"), "{end}");
+}
+
+#[test]
+fn addresses_may_have_the_brackets_of_logs() {
+    if !have_verbs() {
+        return;
+    }
+    let dir = table("ann@x.example bob@y.example\n");
+    let maps = "virtual_alias_maps=hash:t";
+    let object = json(&dir, &["virtual", "-o", maps, "<ann@x.example>"]);
+    assert_eq!(object["found"], true, "{object}");
+    for key in ["<ann@x.example>", "mailto:ann@x.example", "'ann@x.example'"] {
+        check_near_miss(
+            "virtual_alias_maps",
+            &["virtual", "ann@x.example"],
+            key,
+            Some("ann@x.example"),
+        );
     }
 }
 

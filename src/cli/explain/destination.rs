@@ -18,30 +18,42 @@ use super::near::{self, DestinationKeys, Subject};
 use super::route::nexthops;
 use super::{Asked, no_rules, secret};
 
-/// The destinations in the operand, or a lookup that ends with what is wrong with it.
-fn destinations(asked: &mut Asked<'_, '_>) -> Result<Result<Vec<Destination>, Lookup>, Fatal> {
+/// The destinations in the operand, or a lookup that ends with what is wrong with it and what the
+/// tables of `parameter` have for the same host.
+fn destinations(
+    asked: &mut Asked<'_, '_>,
+    parameter: &str,
+) -> Result<Result<Vec<Destination>, Lookup>, Fatal> {
     let nexthops = nexthops(asked)?;
-    let nexthop = asked.operand();
+    let nexthop = asked.call.operand.as_bytes();
     let what = match nexthops.parse(nexthop) {
         Ok(found) if found.is_empty() => "there is no destination in it".to_owned(),
         Ok(found) => return Ok(Ok(found)),
         Err(error) => error.to_string(),
     };
-    Ok(Err(Lookup {
+    let mut lookup = Lookup {
         asked: vec![("nexthop", escaped(nexthop))],
         steps: Vec::new(),
         end: End::Failed(format!("\"{}\" is no nexthop: {what}", escaped(nexthop))),
         near: Vec::new(),
         notes: Vec::new(),
-    }))
+    };
+    near::look_for_malformed(asked, &mut lookup, parameter, nexthop, &nexthops)?;
+    Ok(Err(lookup))
 }
 
 /// The credentials for each destination.
 pub(super) fn sasl(asked: &mut Asked<'_, '_>) -> Result<Vec<Lookup>, Fatal> {
     let rules = SaslPasswords::open(asked.agent(), asked.setup).map_err(no_rules)?;
-    let destinations = match destinations(asked)? {
+    let parameter = asked.agent().parameter("sasl_password_maps");
+    let destinations = match destinations(asked, &parameter)? {
         Ok(destinations) => destinations,
-        Err(failed) => return Ok(vec![failed]),
+        Err(mut failed) => {
+            if !asked.call.has("show-passwords") {
+                secret::hide(&mut failed, false);
+            }
+            return Ok(vec![failed]);
+        }
     };
     let mut lookups = Vec::new();
     for destination in &destinations {
@@ -175,11 +187,11 @@ fn hidden_key(rules: &SaslPasswords, lookup: &Lookup, destination: &Destination)
 pub(super) fn tls(asked: &mut Asked<'_, '_>) -> Result<Vec<Lookup>, Fatal> {
     let agent = asked.agent();
     let rules = TlsPolicies::open(agent, asked.setup).map_err(no_rules)?;
-    let destinations = match destinations(asked)? {
+    let parameter = agent.parameter("tls_policy_maps");
+    let destinations = match destinations(asked, &parameter)? {
         Ok(destinations) => destinations,
         Err(failed) => return Ok(vec![failed]),
     };
-    let parameter = agent.parameter("tls_policy_maps");
     let nothing = format!("{} decides", agent.parameter("tls_security_level"));
     let mut lookups = Vec::new();
     for destination in &destinations {

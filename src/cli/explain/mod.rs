@@ -254,12 +254,14 @@ impl Asked<'_, '_> {
     }
 }
 
-/// An address of the command line, without its quotes. `<>` is the null address, as in mail logs.
+/// An address of the command line, without its quotes. It may have the angle brackets of mail logs;
+/// `<>` is the null address.
 fn internal(word: &OsStr) -> Internal<'static> {
-    match word.as_bytes() {
-        b"<>" => Internal::new(Vec::new()),
-        text => External::new(text).unquote(),
-    }
+    let word = word.as_bytes();
+    let inside = word
+        .strip_prefix(b"<")
+        .and_then(|word| word.strip_suffix(b">"));
+    External::new(inside.unwrap_or(word)).unquote()
 }
 
 /// An error of rules that cannot be set up at all.

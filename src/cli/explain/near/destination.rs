@@ -2,25 +2,12 @@
 
 use crate::rules::address::Internal;
 use crate::rules::host;
-use crate::rules::nexthop::{Destination, Place};
+use crate::rules::nexthop::{Destination, Nexthops, Place};
 
 use super::address::with_parents;
 use super::shelf::Verdict;
+use super::written::{TRANSPORTS, Written, spellings};
 use super::{Candidate, DestinationKeys, quoted};
-
-/// Services that people write.
-const SERVICES: &[&str] = &[
-    "24",
-    "25",
-    "465",
-    "587",
-    "2525",
-    "lmtp",
-    "smtp",
-    "smtps",
-    "submission",
-    "submissions",
-];
 
 /// Keys for `destination`, and for `sender` where senders are no keys.
 pub(super) fn candidates(
@@ -37,20 +24,7 @@ pub(super) fn candidates(
     } = &destination.place
     {
         let port = port.to_string();
-        let services = SERVICES.iter().map(|service| service.as_bytes());
-        for whole in [
-            host.clone(),
-            [b"[", host.as_slice(), b"]"].concat(),
-            [b"[IPv6:", host.as_slice(), b"]"].concat(),
-        ] {
-            for service in services
-                .clone()
-                .chain([service.as_slice(), port.as_bytes()])
-            {
-                keys.push([&whole, b":".as_slice(), service].concat());
-            }
-            keys.push(whole);
-        }
+        keys.extend(spellings(host, &[service, port.as_bytes()]));
         for of in with_parents(host) {
             for before in [b"".as_slice(), b".", b"*.", b"@"] {
                 keys.push([before, of].concat());
@@ -65,7 +39,8 @@ pub(super) fn candidates(
         })
         .collect();
     let text = &destination.text;
-    for transport in ["smtp:", "relay:", "lmtp:"] {
+    // Of a host without a dot this is all that can be told.
+    for transport in TRANSPORTS {
         let key = [transport.as_bytes(), text].concat();
         let why = "the transport does not belong in the key";
         found.push(Candidate::new(key, why, text));
@@ -98,7 +73,7 @@ pub(super) fn judge(key: &[u8], destination: &Destination, use_of: DestinationKe
             return None;
         }
         let text = quoted(&destination.text);
-        let why = format!("the destination is {text}{}", differences(&written, &is));
+        let why = format!("the destination is {text}{}", written.differences(&is));
         return Some((why, Some(destination.text.clone())));
     }
     let bare = key.strip_prefix(b"*").unwrap_or(key);
@@ -130,51 +105,48 @@ pub(super) fn judge(key: &[u8], destination: &Destination, use_of: DestinationKe
     })
 }
 
-/// A destination taken apart as it is written, right or wrong.
-struct Written<'k> {
-    host: &'k [u8],
-    service: Option<&'k [u8]>,
-    brackets: bool,
+/// For a `nexthop` that is none: other ways to write it, and what is said of a key about the same
+/// host. `meant` is what it should probably be.
+pub(super) struct Malformed<'n> {
+    written: Written<'n>,
+    nexthops: &'n Nexthops,
+    pub(super) meant: Option<Vec<u8>>,
 }
 
-impl<'k> Written<'k> {
-    fn read(text: &'k [u8]) -> Option<Written<'k>> {
-        if let Some(rest) = text.strip_prefix(b"[") {
-            let end = memchr::memchr(b']', rest)?;
-            let (inside, behind) = rest.split_at(end);
-            let service = behind.get(1..)?.strip_prefix(b":");
-            return Some(Written {
-                host: host::strip_tag(inside).unwrap_or(inside),
-                service: service.filter(|service| !service.is_empty()),
-                brackets: true,
-            });
-        }
-        let colon = memchr::memrchr(b':', text).filter(|_| host::address(text).is_none());
-        let (host, behind) = text.split_at(colon.unwrap_or(text.len()));
-        let service = behind.get(1..).filter(|service| !service.is_empty());
-        Some(Written {
-            host,
-            service,
-            brackets: false,
+impl<'n> Malformed<'n> {
+    /// `None` when no host can be made out, as in a list of several.
+    pub(super) fn read(nexthop: &'n [u8], nexthops: &'n Nexthops) -> Option<Malformed<'n>> {
+        let is_list = nexthop
+            .iter()
+            .any(|&byte| byte == b',' || byte.is_ascii_whitespace());
+        let written = Written::read(nexthop).filter(|_| !is_list)?;
+        let mut corrected = written.corrected().into_iter();
+        let meant = corrected.find(|text| nexthops.parse(text).is_ok());
+        Some(Malformed {
+            written,
+            nexthops,
+            meant,
         })
     }
-}
 
-/// How the destination `is`, that the key is not.
-fn differences(key: &Written<'_>, is: &Written<'_>) -> String {
-    let mut found = String::new();
-    if key.brackets != is.brackets {
-        found.push_str(match is.brackets {
-            true => ", with brackets",
-            false => ", without brackets",
-        });
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        let services = self.written.service.as_slice();
+        let keys = spellings(self.written.host, services).into_iter();
+        keys.filter_map(|key| {
+            let (why, write) = self.judge(&key)?;
+            Some(Candidate { key, why, write })
+        })
+        .collect()
     }
-    match (key.service, is.service) {
-        (None, None) => {}
-        (Some(_), None) => found.push_str(", without a port"),
-        (None, Some(_)) => found.push_str(", with a port"),
-        (Some(key), Some(is)) if key == is => {}
-        (Some(_), Some(_)) => found.push_str(", with another port or another name for it"),
+
+    pub(super) fn judge(&self, key: &[u8]) -> Verdict {
+        let written = Written::read(key)?;
+        if !written.host.eq_ignore_ascii_case(self.written.host) {
+            return None;
+        }
+        Some(match self.nexthops.parse(key) {
+            Ok(_) => ("what is asked for is no nexthop".to_owned(), None),
+            Err(error) => (format!("it is no nexthop: {error}"), self.meant.clone()),
+        })
     }
-    found
 }

@@ -6,6 +6,7 @@
 //! | `address` | other ways to write a key for an address |
 //! | `client` | the same for names and addresses of hosts |
 //! | `destination` | the same for nexthops |
+//! | `written` | nexthops as people write them, right or wrong |
 //!
 //! Each near miss was found in the table. Keys that somebody might have written are made and looked
 //! up; tables of few entries are read through as well, and so is the source text.
@@ -14,6 +15,7 @@ mod address;
 mod client;
 mod destination;
 mod shelf;
+mod written;
 
 use memchr::memrchr;
 
@@ -22,12 +24,13 @@ use crate::cli::text::escaped;
 use crate::key::Fold;
 use crate::rules::address::Internal;
 use crate::rules::host;
-use crate::rules::nexthop::Destination;
+use crate::rules::nexthop::{Destination, Nexthops};
 use crate::rules::suffix::Style;
 use crate::rules::trace::{Scope, Step};
 
 use super::Asked;
 use super::model::Lookup;
+use destination::Malformed;
 use shelf::Shelf;
 
 /// More near misses than these are not told.
@@ -263,6 +266,31 @@ pub(super) fn look_in(
     Ok(())
 }
 
+/// Looks around for the host of a `nexthop` that is none, in the tables of `parameter`.
+pub(super) fn look_for_malformed(
+    asked: &mut Asked<'_, '_>,
+    lookup: &mut Lookup,
+    parameter: &str,
+    nexthop: &[u8],
+    nexthops: &Nexthops,
+) -> Result<(), Fatal> {
+    let Some(malformed) = Malformed::read(nexthop, nexthops) else {
+        return Ok(());
+    };
+    let text = asked.parameter(parameter)?;
+    let shelf = Shelf::open(&text, false, asked.setup);
+    // Nothing was looked up.
+    let tried = Tried::new(lookup, parameter, asked.setup.fold());
+    let mut found = shelf.look(&malformed.candidates(), &tried, &|key| malformed.judge(key));
+    found.truncate(TOLD_MAX);
+    lookup.near.extend(found);
+    if let Some(meant) = &malformed.meant {
+        let meant = escaped(meant);
+        lookup.notes.push(format!("perhaps {meant} is meant"));
+    }
+    Ok(())
+}
+
 fn style(asked: &mut Asked<'_, '_>, subject: &Subject<'_>) -> Result<Style, Fatal> {
     let feature = match subject {
         Subject::Transport(_) => "transport_maps",
@@ -277,11 +305,20 @@ fn misspelt(tried: &Tried) -> Vec<Candidate> {
     for (_, key) in &tried.keys {
         let with =
             |before: &str, behind: &str| [before.as_bytes(), key, behind.as_bytes()].concat();
+        let mailto = key.contains(&b'@').then(|| {
+            let why = "the mailto: in front is part of it";
+            (with("mailto:", ""), why)
+        });
         for (wrong, why) in [
             (with("", ":"), "the colon is part of it"),
             (with("", "."), "the dot at its end is part of it"),
+            (with("<", ">"), "the angle brackets are part of it"),
+            (with("'", "'"), "the quotes are part of it"),
             (with("\u{feff}", ""), "a byte order mark is part of it"),
-        ] {
+        ]
+        .into_iter()
+        .chain(mailto)
+        {
             found.push(Candidate::new(wrong, why, key));
         }
     }

@@ -8,8 +8,13 @@
 //! only a rule with `$1` needs to know, and asks a second automaton, which goes on to the longest
 //! match and keeps the groups of the first of several ways to it.
 //!
+//! Where the expression is large and the key long, steps are counted ([`counted`]): a lookup that
+//! would take more than about a second is given up.
+//!
 //! An expression is read when the table is opened, but its automata are made when a key needs them
 //! first. Most keys need few: see [`index`](super::index).
+
+mod counted;
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -21,6 +26,7 @@ use regex_automata::nfa::thompson::{self, WhichCaptures, pikevm};
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input, MatchKind, meta};
 
+use self::counted::{Counted, STEPS_MAX, Steps};
 use crate::error::{Error, ErrorKind, Result, masked};
 use crate::pattern::index::{Index, Requirement};
 use crate::pattern::pool::Pool;
@@ -42,6 +48,8 @@ pub struct RegexpTable {
     utf8: bool,
     rules: Rules<Posix>,
     index: Index,
+    /// How many steps a lookup may take.
+    steps_max: u64,
 }
 
 impl RegexpTable {
@@ -94,6 +102,7 @@ impl RegexpTable {
             utf8: options.utf8,
             rules,
             index: Index::new(&requirements),
+            steps_max: STEPS_MAX,
         })
     }
 
@@ -119,8 +128,9 @@ impl RegexpTable {
             let reason = format!("regexp map {name}, line {line}: {reason}");
             Error::new(ErrorKind::Lookup { reason })
         };
+        let mut steps = Steps::new(self.steps_max);
         self.rules
-            .lookup::<PosixDialect>(key, self.utf8, candidates, &mut (), &failure)
+            .lookup::<PosixDialect>(key, self.utf8, candidates, &mut steps, &failure)
     }
 }
 
@@ -155,10 +165,17 @@ impl fmt::Debug for RegexpTable {
     }
 }
 
-/// A POSIX regular expression.
+/// A POSIX regular expression. Its automata are made when they are needed.
 struct Posix {
     node: Node,
-    automata: OnceLock<Option<Automata>>,
+    /// About how many states an automaton for it has.
+    state_count: usize,
+    /// Finds where matches begin.
+    search: OnceLock<Option<meta::Regex>>,
+    /// The same, where [`Steps::counts`].
+    counted: OnceLock<Option<Counted>>,
+    /// Finds the longest match and its groups, when the rule needs them.
+    groups: OnceLock<Option<(pikevm::PikeVM, Pool<pikevm::Cache>)>>,
 }
 
 impl fmt::Debug for Posix {
@@ -167,37 +184,37 @@ impl fmt::Debug for Posix {
     }
 }
 
-struct Automata {
-    /// Finds where matches begin.
-    search: meta::Regex,
-    /// Finds the longest match and its groups, when the rule needs them.
-    groups: OnceLock<Option<(pikevm::PikeVM, Pool<pikevm::Cache>)>>,
-}
-
 impl Posix {
-    /// The automata, made now if need be.
-    fn automata(&self) -> Result<&Automata, String> {
-        let automata = self.automata.get_or_init(|| {
+    fn new(node: Node, state_count: usize) -> Posix {
+        Posix {
+            node,
+            state_count,
+            search: OnceLock::new(),
+            counted: OnceLock::new(),
+            groups: OnceLock::new(),
+        }
+    }
+
+    fn search(&self) -> Result<&meta::Regex, String> {
+        let search = self.search.get_or_init(|| {
             let config = meta::Config::new()
                 .utf8_empty(false)
                 .nfa_size_limit(None)
                 .which_captures(WhichCaptures::Implicit);
-            let search = meta::Builder::new()
-                .configure(config)
-                .build_from_hir(&self.node.hir());
-            Some(Automata {
-                search: search.ok()?,
-                groups: OnceLock::new(),
-            })
+            let mut builder = meta::Builder::new();
+            let builder = builder.configure(config);
+            builder.build_from_hir(&self.node.hir()).ok()
         });
-        automata.as_ref().ok_or_else(too_big)
+        search.as_ref().ok_or_else(too_big)
     }
 
-    fn groups_automaton<'a>(
-        &self,
-        automata: &'a Automata,
-    ) -> Result<&'a (pikevm::PikeVM, Pool<pikevm::Cache>), String> {
-        let groups = automata.groups.get_or_init(|| {
+    fn counted(&self) -> Result<&Counted, String> {
+        let counted = self.counted.get_or_init(|| Counted::new(&self.node.hir()));
+        counted.as_ref().ok_or_else(too_big)
+    }
+
+    fn groups(&self) -> Result<&(pikevm::PikeVM, Pool<pikevm::Cache>), String> {
+        let groups = self.groups.get_or_init(|| {
             let nfa = thompson::Compiler::new()
                 .configure(thompson::Config::new().utf8(false))
                 .build_from_hir(&self.node.hir());
@@ -224,7 +241,7 @@ struct PosixDialect {
 impl Dialect for PosixDialect {
     type Flags = Flags;
     type Matcher = Posix;
-    type Scratch = ();
+    type Scratch = Steps;
 
     const TYPE: &'static str = TYPE;
     const UNCLOSED: &'static str = "skipping this rule";
@@ -252,36 +269,49 @@ impl Dialect for PosixDialect {
 
     fn compile(&mut self, text: &[u8], flags: Flags) -> Result<(Posix, u32), String> {
         let parsed = parse(text, flags).map_err(|error| error.text().to_owned())?;
-        self.size = self.size.saturating_add(parsed.node.size());
+        let state_count = parsed.node.size();
+        self.size = self.size.saturating_add(state_count);
         if self.size > TABLE_SIZE_MAX {
             return Err(too_big());
         }
-        let posix = Posix {
-            node: parsed.node,
-            automata: OnceLock::new(),
-        };
+        let posix = Posix::new(parsed.node, state_count);
         Ok((posix, parsed.groups))
     }
 
-    fn is_match(matcher: &Posix, _: &mut (), key: &[u8]) -> Result<bool, String> {
-        Ok(matcher.automata()?.search.is_match(key))
+    fn is_match(matcher: &Posix, steps: &mut Steps, key: &[u8]) -> Result<bool, String> {
+        if !Steps::counts(matcher.state_count, key) {
+            return Ok(matcher.search()?.is_match(key));
+        }
+        let found = matcher.counted()?.is_match(key, steps);
+        found.map_err(|error| error.text())
     }
 
     fn groups(
         matcher: &Posix,
-        _: &mut (),
+        steps: &mut Steps,
         key: &[u8],
         groups: &mut Groups,
     ) -> Result<bool, String> {
-        let automata = matcher.automata()?;
-        let Some(found) = automata.search.find(key) else {
+        let is_counted = Steps::counts(matcher.state_count, key);
+        let start = match is_counted {
+            true => {
+                let start = matcher.counted()?.start(key, steps);
+                start.map_err(|error| error.text())?
+            }
+            false => matcher.search()?.find(key).map(|found| found.start()),
+        };
+        let Some(start) = start else {
             return Ok(false);
         };
-        let (vm, pool) = matcher.groups_automaton(automata)?;
-        let input = Input::new(key)
-            .range(found.start()..)
-            .anchored(Anchored::Yes);
+        let (vm, pool) = matcher.groups()?;
+        let input = Input::new(key).range(start..).anchored(Anchored::Yes);
         let slot_count = vm.get_nfa().group_info().slot_len();
+        if is_counted {
+            let taken = matcher
+                .counted()?
+                .take_longest(key, start, slot_count, steps);
+            taken.map_err(|error| error.text())?;
+        }
         let mut slots = vec![None; slot_count];
         pool.with(
             || vm.create_cache(),

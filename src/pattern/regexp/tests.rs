@@ -61,6 +61,56 @@ fn hostile_expressions_and_keys_take_linear_time() {
 }
 
 #[test]
+fn a_lookup_that_takes_too_many_steps_is_an_error() {
+    let (mut table, warnings) = table("/none/ first\n/^((a?){200})/ $1\n/b/ last\n");
+    assert_eq!(warnings, Vec::<String>::new());
+    let key = "a".repeat(10_000);
+    assert_eq!(answer(&table, &key), Some("a".repeat(200)));
+    table.steps_max = 10_000;
+    let error = table.lookup(key.as_bytes()).unwrap_err();
+    assert!(error.is_temporary());
+    let ErrorKind::Lookup { reason } = error.kind() else {
+        panic!("{error}");
+    };
+    let expect = "regexp map t, line 2: gave up: the key takes too many steps";
+    assert_eq!(reason, expect);
+    // Other keys are none the worse for it, and a rule that is not asked takes no steps.
+    assert_eq!(answer(&table, "aab"), Some("aa".to_owned()));
+    let key = "none".to_owned() + &key;
+    assert_eq!(answer(&table, &key), Some("first".to_owned()));
+}
+
+#[test]
+fn large_rules_in_use_have_steps_to_spare() {
+    // 400 words, as lists of words in headers are filtered, and the longest header that Postfix
+    // takes; every word is there but for its last letter.
+    let number = |n: usize| format!("{:05}", n * 7919 % 100_000);
+    let word = |n: usize| number(n).replace(|c: char| c.is_ascii_digit(), "x") + &number(n);
+    let words: Vec<String> = (0..400).map(word).collect();
+    let list = words.join("|");
+    let mut key = String::from("Subject: ");
+    for at in 0.. {
+        let cut = &words[at % words.len()][..9];
+        key.push_str(&format!("{cut}- {at} "));
+        if key.len() > 100_000 {
+            break;
+        }
+    }
+    let text = format!(
+        "/^Subject:.*({list}).*$/ all\n/({list})( .*)?$/ $1\n/^(.*)(a|b)*({list})(.*)end/ $3\n\
+         /(([0-9]{{1,3}} ){{3}}|([a-z]{{1,40}} ){{40}})({list})/ $1\n"
+    );
+    let (table, warnings) = table(&text);
+    assert_eq!(warnings, Vec::<String>::new());
+    assert!(Steps::counts(400, key.as_bytes()));
+    assert_eq!(answer(&table, &key), None);
+    key.push_str(&words[321]);
+    assert_eq!(answer(&table, &key).as_deref(), Some("all"));
+    let key = &key["Subject: ".len()..];
+    assert_eq!(answer(&table, key), Some(words[321].clone()));
+}
+
+#[test]
 fn rules_that_take_parts_of_the_key_are_left_out_where_that_is_not_allowed() {
     let text = b"/^(a)$/ x$1\n/(b)/ $$ ${1}\n/./ rest\n!/./ $$\n".as_slice();
     let options = OpenOptions {

@@ -17,6 +17,8 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     path: Option<PathBuf>,
+    /// The type of table that `path` has the rules of.
+    rules_of: Option<&'static str>,
     source: Option<io::Error>,
 }
 
@@ -98,6 +100,7 @@ impl Error {
         Error(Box::new(Inner {
             kind,
             path: None,
+            rules_of: None,
             source: None,
         }))
     }
@@ -107,6 +110,7 @@ impl Error {
         Error(Box::new(Inner {
             kind: ErrorKind::Io { action },
             path: Some(path.into()),
+            rules_of: None,
             source: Some(source),
         }))
     }
@@ -116,6 +120,7 @@ impl Error {
         Error(Box::new(Inner {
             kind: ErrorKind::Identity { call, id },
             path: None,
+            rules_of: None,
             source: Some(source),
         }))
     }
@@ -165,6 +170,13 @@ impl Error {
         self
     }
 
+    /// The same error of the operating system, in the words of tables of rules: its path is the
+    /// name of a table of type `type_name`.
+    pub(crate) fn in_rules(mut self, type_name: &'static str) -> Error {
+        self.0.rules_of = Some(type_name);
+        self
+    }
+
     /// What kind of failure this is.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
@@ -211,7 +223,11 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (ErrorKind::Io { action }, Some(path)) = (&self.0.kind, &self.0.path) {
-            return write!(f, "{action} {}", masked(path));
+            let path = masked(path);
+            return match self.0.rules_of {
+                Some(type_name) => write!(f, "{type_name} map {path}: {action} error"),
+                None => write!(f, "{action} {path}"),
+            };
         }
         if let Some(path) = &self.0.path {
             write!(f, "{}: ", masked(path))?;
@@ -309,6 +325,10 @@ mod tests {
             (
                 Error::io("open", "t.db", io::ErrorKind::NotFound.into()),
                 "open t.db",
+            ),
+            (
+                Error::io("read", "r", io::ErrorKind::IsADirectory.into()).in_rules("cidr"),
+                "cidr map r: read error",
             ),
             (Error::corrupt("no magic"), "no magic"),
             (

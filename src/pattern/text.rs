@@ -80,7 +80,11 @@ fn hand_out(
     taker: &mut dyn TakeLines,
 ) -> Result<()> {
     let mut lines = LogicalLines::new(name, text);
-    while let Some(next) = lines.next_line(&mut |warning| warn(warning.message()))? {
+    loop {
+        let next = lines.next_line(&mut |warning| warn(warning.message()));
+        let Some(next) = next.map_err(|error| error.in_rules(type_name))? else {
+            break;
+        };
         let mut tell = Teller {
             type_name,
             name: name.as_bytes(),

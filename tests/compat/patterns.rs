@@ -551,6 +551,30 @@ fn names_of_tables_give_the_same_answers_and_errors_as_the_original() {
 }
 
 #[test]
+fn a_directory_in_the_place_of_rules_is_an_error() {
+    if !have(&["postmap"]) {
+        return;
+    }
+    let dir = TestDir::new("patterns");
+    for type_name in ["cidr", "texthash", "regexp", "pcre"] {
+        let table = format!("{type_name}:.");
+        for args in [&["-q", "::", &table][..], &["-s", &table]] {
+            let ours = dir.ours("postmap").args(args).finish().status_is(1);
+            if matches!(type_name, "cidr" | "texthash") {
+                let theirs = original(&dir, "postmap").args(args).finish();
+                assert_eq!(told(&ours), told(&theirs), "{type_name}");
+                assert_eq!(ours.status, theirs.status, "{type_name}");
+            } else {
+                // To the original it is a table without rules.
+                let text =
+                    format!("postmap: fatal: {type_name} map .: read error: Is a directory\n");
+                ours.stderr_is(text);
+            }
+        }
+    }
+}
+
+#[test]
 fn keys_of_several_lines_match_as_in_the_original() {
     if !have(&["postmap"]) {
         return;

@@ -25,7 +25,24 @@ const OVERLAP_MIN: usize = 10_000;
 /// Slots a record.
 const SLOTS_PER_RECORD: usize = 2;
 
-/// Writes cdb files. See [`CdbReader`](super::CdbReader) for an example.
+/// Writes cdb files.
+///
+/// ```
+/// use rpostmap::cdb::{CdbBuilder, CdbReader};
+/// use rpostmap::entries::Entries;
+/// use rpostmap::file::store::{Store, StoreMode};
+///
+/// let mut entries = Entries::new();
+/// entries.insert(b"example.com", b"relay:[mx.example.net]")?;
+/// let mut file = Vec::new();
+/// CdbBuilder::new().build(&entries, &mut file)?;
+/// # let path = std::env::temp_dir().join(format!("rpostmap-doc-{}.cdb", std::process::id()));
+/// std::fs::write(&path, file).expect("a file");
+/// let reader = CdbReader::new(Store::open(&path, StoreMode::AUTO)?)?;
+/// assert_eq!(reader.get(b"example.com")?.as_deref(), Some(&b"relay:[mx.example.net]"[..]));
+/// # std::fs::remove_file(&path).expect("removed");
+/// # Ok::<(), rpostmap::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct CdbBuilder(());
 

@@ -39,13 +39,16 @@ const OVERLAP_MIN: usize = 10_000;
 ///
 /// ```
 /// use rpostmap::entries::Entries;
-/// use rpostmap::lmdb::LmdbBuilder;
+/// use rpostmap::file::store::Store;
+/// use rpostmap::lmdb::{LmdbBuilder, LmdbReader};
 ///
 /// let mut entries = Entries::new();
 /// entries.insert(b"example.com\0", b"relay:[mx.example.net]\0")?;
 /// let mut file = Vec::new();
 /// let len = LmdbBuilder::new().build(&entries, &mut file)?;
 /// assert_eq!(len, 3 * 4096, "two meta pages and a leaf");
+/// let reader = LmdbReader::new(Store::from_bytes(file))?;
+/// assert!(reader.get(b"example.com\0")?.is_some());
 /// # Ok::<(), rpostmap::Error>(())
 /// ```
 #[derive(Clone, Debug)]

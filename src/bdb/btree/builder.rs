@@ -36,7 +36,30 @@ use crate::file::WriteAt;
 use crate::file::overlap::build_and_write;
 use crate::wire::ByteOrder;
 
-/// Settings for writing a btree file. See [`BtreeReader`](super::BtreeReader) for an example.
+/// Settings for writing a btree file.
+///
+/// ```
+/// use rpostmap::bdb::PageSize;
+/// use rpostmap::bdb::btree::{BtreeBuilder, BtreeReader};
+/// use rpostmap::entries::Entries;
+/// use rpostmap::file::store::Store;
+/// use rpostmap::wire::ByteOrder;
+///
+/// let mut entries = Entries::new();
+/// entries.insert(b"example.org\0", b"local:\0")?;
+/// entries.insert(b"example.com\0", b"relay:[mx.example.net]\0")?;
+/// let mut file = Vec::new();
+/// let builder = BtreeBuilder::new().page_size(PageSize::DEFAULT).byte_order(ByteOrder::Big);
+/// let len = builder.build(&entries, &mut file)?;
+/// assert_eq!(len, 2 * 4096, "the meta page and a leaf");
+/// let reader = BtreeReader::new(Store::from_bytes(file))?;
+/// let mut keys = Vec::new();
+/// for entry in reader.iter()? {
+///     keys.push(entry?.0.into_owned());
+/// }
+/// assert_eq!(keys, [b"example.com\0", b"example.org\0"], "in order");
+/// # Ok::<(), rpostmap::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct BtreeBuilder {
     page_size: PageSize,

@@ -50,7 +50,27 @@ use writer::FileWriter;
 /// The function of every file this crate writes.
 const FUNCTION: HashFunction = HashFunction::Func5;
 
-/// Settings for writing a hash file. See [`HashReader`](super::HashReader) for an example.
+/// Settings for writing a hash file.
+///
+/// ```
+/// use rpostmap::bdb::hash::{HashBuilder, HashReader};
+/// use rpostmap::entries::Entries;
+/// use rpostmap::file::store::Store;
+///
+/// let mut entries = Entries::new();
+/// entries.insert(b"example.com\0", b"relay:[mx.example.net]\0")?;
+/// let builder = HashBuilder::new();
+/// let mut file = Vec::new();
+/// builder.build(&entries, &mut file)?;
+/// // The same entries give the same bytes.
+/// let mut again = Vec::new();
+/// builder.build(&entries, &mut again)?;
+/// assert_eq!(file, again);
+/// let reader = HashReader::new(Store::from_bytes(file))?;
+/// let found = reader.get(b"example.com\0")?;
+/// assert_eq!(found.as_deref(), Some(&b"relay:[mx.example.net]\0"[..]));
+/// # Ok::<(), rpostmap::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct HashBuilder {
     page_size: PageSize,

@@ -20,7 +20,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Entry, EntrySource, LineNo, LogicalLines, Mark, Warning, WarningKind};
+use super::{Entry, EntrySource, LogicalLines, Mark, Warning, WarningKind};
 use crate::error::Result;
 
 /// The bytes that end an atom and stand for themselves, or begin a token of another kind.
@@ -120,7 +120,7 @@ impl<R: Read> AliasSource<R> {
                     }));
                 }
                 Ok(false) => {}
-                Err(kind) => warn(self.warning(first, last, kind)),
+                Err(kind) => warn(self.lines.warning(first, last, kind)),
             }
         }
     }
@@ -166,16 +166,6 @@ impl<R: Read> AliasSource<R> {
             return Err(WarningKind::NameNotLocal);
         }
         Ok(true)
-    }
-
-    #[cold]
-    fn warning(&self, first: LineNo, last: LineNo, kind: WarningKind) -> Warning {
-        Warning {
-            file: self.lines.name().to_path_buf(),
-            first,
-            last,
-            kind,
-        }
     }
 }
 

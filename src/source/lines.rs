@@ -110,6 +110,17 @@ impl<R: Read> LogicalLines<R> {
         &self.name
     }
 
+    /// What is wrong with the lines from `first` to `last`.
+    #[cold]
+    pub(super) fn warning(&self, first: LineNo, last: LineNo, kind: WarningKind) -> Warning {
+        Warning {
+            file: self.name.clone(),
+            first,
+            last,
+            kind,
+        }
+    }
+
     /// The next logical line, or `None` at the end. Lines that are dropped, and NULs, are
     /// reported through `warn`.
     ///

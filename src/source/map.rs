@@ -94,7 +94,7 @@ impl<R: Read> MapSource<R> {
             let kind = match split_line(text, may_be_malformed) {
                 Ok(split) => {
                     if alias_like(text, &split) {
-                        warn(self.warning(first, last, WarningKind::AliasFormat));
+                        warn(self.lines.warning(first, last, WarningKind::AliasFormat));
                     }
                     match self.read_files(&split) {
                         Ok(()) => break (first, split),
@@ -103,7 +103,7 @@ impl<R: Read> MapSource<R> {
                 }
                 Err(kind) => kind,
             };
-            warn(self.warning(first, last, kind));
+            warn(self.lines.warning(first, last, kind));
         };
         let (key, value) = split.of(self.lines.text());
         let value = self.file_value.as_deref().unwrap_or(value);
@@ -121,16 +121,6 @@ impl<R: Read> MapSource<R> {
             what: with_cause(&error),
         })?;
         Ok(())
-    }
-
-    #[cold]
-    fn warning(&self, first: LineNo, last: LineNo, kind: WarningKind) -> Warning {
-        Warning {
-            file: self.lines.name().to_path_buf(),
-            first,
-            last,
-            kind,
-        }
     }
 }
 

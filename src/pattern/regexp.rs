@@ -27,15 +27,14 @@ use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Anchored, Input, MatchKind, meta};
 
 use self::counted::{Counted, STEPS_MAX, Steps};
-use crate::error::{Error, ErrorKind, Result, masked};
+use crate::error::{Result, masked};
 use crate::pattern::index::{Index, Requirement};
 use crate::pattern::pool::Pool;
 use crate::pattern::posix::ast::Node;
 use crate::pattern::posix::{Flags, PatternError, parse};
 use crate::pattern::rules::{Dialect, FlagEffect, Groups, Rules};
-use crate::source::LineNo;
 use crate::table::options::OpenOptions;
-use crate::table::traits::{Listing, Table};
+use crate::table::traits::Table;
 
 const TYPE: &str = "regexp";
 
@@ -120,17 +119,9 @@ impl RegexpTable {
         key: &[u8],
         candidates: impl Iterator<Item = usize>,
     ) -> Result<Option<Cow<'_, [u8]>>> {
-        if self.utf8 && std::str::from_utf8(key).is_err() {
-            return Ok(None);
-        }
-        let failure = |line: LineNo, reason: &str| {
-            let name = masked(&self.name);
-            let reason = format!("regexp map {name}, line {line}: {reason}");
-            Error::new(ErrorKind::Lookup { reason })
-        };
         let mut steps = Steps::new(self.steps_max);
         self.rules
-            .lookup::<PosixDialect>(key, self.utf8, candidates, &mut steps, &failure)
+            .lookup::<PosixDialect>(&self.name, key, self.utf8, candidates, &mut steps)
     }
 }
 
@@ -141,14 +132,6 @@ impl Table for RegexpTable {
 
     fn is_pattern(&self) -> bool {
         true
-    }
-
-    fn iter(&self) -> Result<Listing<'_>> {
-        let what = format!(
-            "table {}: sequence operation is not supported",
-            self.title()
-        );
-        Err(Error::unsupported(what))
     }
 
     fn title(&self) -> String {

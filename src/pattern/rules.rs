@@ -15,7 +15,7 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::ops::Range;
 
-use crate::error::{Error, ErrorKind, Result, with_cause};
+use crate::error::{Error, ErrorKind, Result, masked, with_cause};
 use crate::pattern::scope::{Known, ScopeNo, Scopes};
 use crate::pattern::substitute::{Flaw, Template};
 use crate::pattern::text::{TakeLines, Teller, behind_keyword, read_lines};
@@ -245,15 +245,24 @@ impl<M> Rules<M> {
     }
 
     /// The answer of the first rule that matches `key`, of those whose places are in `candidates`,
-    /// ascending. With `utf8` it must be UTF-8.
+    /// ascending. With `utf8` it must be UTF-8, and other keys are not found. The table is called
+    /// `name`.
     pub(super) fn lookup<D: Dialect<Matcher = M>>(
         &self,
+        name: &OsStr,
         key: &[u8],
         utf8: bool,
         candidates: impl Iterator<Item = usize>,
         scratch: &mut D::Scratch,
-        failure: &dyn Fn(LineNo, &str) -> Error,
     ) -> Result<Option<Cow<'_, [u8]>>> {
+        if utf8 && std::str::from_utf8(key).is_err() {
+            return Ok(None);
+        }
+        let failure = |line: LineNo, reason: &str| {
+            let (type_name, name) = (D::TYPE, masked(name));
+            let reason = format!("{type_name} map {name}, line {line}: {reason}");
+            Error::new(ErrorKind::Lookup { reason })
+        };
         let mut known = Known::new(&self.scopes);
         for rule in candidates.filter_map(|at| self.rules.get(at)) {
             let mut holds = |pattern: &Pattern<M>, line| {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A key and its value, without trailing NUL.
 pub type KeyValue<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
@@ -59,8 +59,13 @@ pub trait Table: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the table cannot be read, or its type has no listing (`Unsupported`).
-    fn iter(&self) -> Result<Listing<'_>>;
+    /// When the table cannot be read, or its type has no listing (`Unsupported`): without a method
+    /// of its own a type has none.
+    fn iter(&self) -> Result<Listing<'_>> {
+        let title = self.title();
+        let what = format!("table {title}: sequence operation is not supported");
+        Err(Error::unsupported(what))
+    }
 
     /// The table as messages about it name it, for example `hash:transport.db`.
     fn title(&self) -> String;

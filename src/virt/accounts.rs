@@ -7,11 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 
 use nix::unistd::{Group, User};
 
-use super::{checked, no_listing};
+use super::checked;
 use crate::error::{Error, ErrorKind, Result, masked};
 use crate::key::Fold;
 use crate::table::options::OpenOptions;
-use crate::table::traits::{Listing, Table};
+use crate::table::traits::Table;
 
 /// The users or the groups of the system, each as its line of passwd(5) or group(5).
 #[derive(Debug)]
@@ -98,10 +98,6 @@ impl Table for AccountsTable {
             Some(line) => checked(Cow::Owned(line), self.utf8),
             None => Ok(None),
         }
-    }
-
-    fn iter(&self) -> Result<Listing<'_>> {
-        Err(no_listing(&self.title))
     }
 
     fn title(&self) -> String {

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use super::{checked, no_listing};
+use super::checked;
 use crate::error::{Error, ErrorKind, Result, masked};
 use crate::source::{braces, file_value, trim};
 use crate::table::options::OpenOptions;
-use crate::table::traits::{Listing, Table};
+use crate::table::traits::Table;
 
 /// A table with one answer for every key.
 #[derive(Debug)]
@@ -59,10 +59,6 @@ fn braced(text: &[u8]) -> Result<&[u8], &'static str> {
 impl Table for StaticTable {
     fn lookup(&self, _key: &[u8]) -> Result<Option<Cow<'_, [u8]>>> {
         checked(Cow::Borrowed(&self.value), self.utf8)
-    }
-
-    fn iter(&self) -> Result<Listing<'_>> {
-        Err(no_listing(&self.title))
     }
 
     fn title(&self) -> String {

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 
-use super::{checked, no_listing};
+use super::checked;
 use crate::error::{Result, masked};
 use crate::key::Fold;
 use crate::table::options::{Environment, OpenOptions};
-use crate::table::traits::{Listing, Table};
+use crate::table::traits::Table;
 
 /// The variables of the process's environment.
 #[derive(Debug)]
@@ -43,10 +43,6 @@ impl Table for EnvironTable {
             Some(value) => checked(Cow::Owned(value), self.utf8),
             None => Ok(None),
         }
-    }
-
-    fn iter(&self) -> Result<Listing<'_>> {
-        Err(no_listing(&self.title))
     }
 
     fn title(&self) -> String {

@@ -55,10 +55,3 @@ fn checked(value: Cow<'_, [u8]>, utf8: bool) -> Result<Option<Cow<'_, [u8]>>> {
     }
     Ok(Some(value))
 }
-
-/// What a table without a listing says when it is asked for one.
-fn no_listing(title: &str) -> Error {
-    Error::unsupported(format!(
-        "table {title}: sequence operation is not supported"
-    ))
-}

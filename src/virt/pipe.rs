@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 
-use super::no_listing;
 use crate::error::{Result, masked};
-use crate::table::traits::{Listing, Table};
+use crate::table::traits::Table;
 
 /// A table whose answer is that of its last member to the answer of the one before, and so on.
 pub struct PipeTable {
@@ -42,10 +41,6 @@ impl Table for PipeTable {
 
     fn is_settled(&self) -> bool {
         self.members.iter().all(|member| member.is_settled())
-    }
-
-    fn iter(&self) -> Result<Listing<'_>> {
-        Err(no_listing(&self.title))
     }
 
     fn title(&self) -> String {

@@ -5,11 +5,11 @@ use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
 use std::os::unix::ffi::OsStrExt;
 
-use super::{checked, no_listing};
+use super::checked;
 use crate::error::{Error, ErrorKind, Result, masked};
 use crate::source::{braces, file_value};
 use crate::table::options::OpenOptions;
-use crate::table::traits::{Listing, Table};
+use crate::table::traits::Table;
 
 /// A table that answers with one of its values at random.
 #[derive(Debug)]
@@ -60,10 +60,6 @@ impl Table for RandomTable {
 
     fn is_pattern(&self) -> bool {
         true
-    }
-
-    fn iter(&self) -> Result<Listing<'_>> {
-        Err(no_listing(&self.title))
     }
 
     fn title(&self) -> String {

@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 
-use super::no_listing;
 use crate::error::{Result, masked};
-use crate::table::traits::{Listing, Table};
+use crate::table::traits::Table;
 
 /// A table whose answer is those of its members with commas between.
 pub struct UnionTable {
@@ -45,10 +44,6 @@ impl Table for UnionTable {
 
     fn is_settled(&self) -> bool {
         self.members.iter().all(|member| member.is_settled())
-    }
-
-    fn iter(&self) -> Result<Listing<'_>> {
-        Err(no_listing(&self.title))
     }
 
     fn title(&self) -> String {

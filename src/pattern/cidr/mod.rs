@@ -26,13 +26,13 @@ use std::net::IpAddr;
 use self::answers::Answers;
 use self::index::{Entry, Index, RuleNo};
 use self::network::{AnyNetwork, parse_address};
-use crate::error::{Error, Result, masked, with_cause};
+use crate::error::{Result, masked, with_cause};
 use crate::pattern::scope::{Known, ScopeNo, Scopes};
 use crate::pattern::text::{TakeLines, Teller, behind_keyword, read_lines};
 use crate::source::file_value::encode_files;
 use crate::source::{LineNo, is_blank, trim_start};
 use crate::table::options::OpenOptions;
-use crate::table::traits::{Listing, Table};
+use crate::table::traits::Table;
 
 const TYPE: &str = "cidr";
 
@@ -219,14 +219,6 @@ impl Table for CidrTable {
 
     fn is_pattern(&self) -> bool {
         true
-    }
-
-    fn iter(&self) -> Result<Listing<'_>> {
-        let what = format!(
-            "table {}: sequence operation is not supported",
-            self.title()
-        );
-        Err(Error::unsupported(what))
     }
 
     fn title(&self) -> String {

@@ -13,14 +13,13 @@ use std::io::Read;
 
 use self::engine::{Code, Workspace};
 use self::outline::outline;
-use crate::error::{Error, ErrorKind, Result, masked};
+use crate::error::{Result, masked};
 use crate::pattern::index::{Index, Requirement};
 use crate::pattern::pool::Pool;
 use crate::pattern::posix::ast::Node;
 use crate::pattern::rules::{Dialect, FlagEffect, Groups, Rules};
-use crate::source::LineNo;
 use crate::table::options::OpenOptions;
-use crate::table::traits::{Listing, Table};
+use crate::table::traits::Table;
 
 const TYPE: &str = "pcre";
 
@@ -104,19 +103,11 @@ impl PcreTable {
         key: &[u8],
         candidates: impl Iterator<Item = usize>,
     ) -> Result<Option<Cow<'_, [u8]>>> {
-        if self.utf8 && std::str::from_utf8(key).is_err() {
-            return Ok(None);
-        }
-        let failure = |line: LineNo, reason: &str| {
-            let name = masked(&self.name);
-            let reason = format!("{TYPE} map {name}, line {line}: {reason}");
-            Error::new(ErrorKind::Lookup { reason })
-        };
         self.workspaces.with(
             || Workspace::new(self.group_max),
             |workspace| {
                 self.rules
-                    .lookup::<Perl>(key, self.utf8, candidates, workspace, &failure)
+                    .lookup::<Perl>(&self.name, key, self.utf8, candidates, workspace)
             },
         )
     }
@@ -129,14 +120,6 @@ impl Table for PcreTable {
 
     fn is_pattern(&self) -> bool {
         true
-    }
-
-    fn iter(&self) -> Result<Listing<'_>> {
-        let what = format!(
-            "table {}: sequence operation is not supported",
-            self.title()
-        );
-        Err(Error::unsupported(what))
     }
 
     fn title(&self) -> String {

@@ -3,6 +3,7 @@ use std::ffi::OsStr;
 use proptest::prelude::*;
 
 use super::*;
+use crate::error::ErrorKind;
 
 fn table(text: &str) -> (RegexpTable, Vec<String>) {
     let mut warnings = Vec::new();

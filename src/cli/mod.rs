@@ -18,6 +18,7 @@
 //! | `verify`, `dump`, `salvage`, `explain` | the verbs |
 //! | `verify_lmdb`, `salvage_lmdb` | two of them for LMDB files |
 //! | `verify_cdb`, `salvage_cdb` | the same for cdb tables |
+//! | `salvage_text` | where all three `salvage` write to |
 //! | `text` | entries as source text |
 //! | `report` | messages on standard error, their texts and their exit status |
 //! | `output` | answers on standard output |
@@ -50,6 +51,7 @@ mod report;
 mod salvage;
 mod salvage_cdb;
 mod salvage_lmdb;
+mod salvage_text;
 mod settings;
 mod stream;
 mod text;

@@ -1,28 +1,21 @@
 //! `rpostmap salvage`: whatever can be got out of a damaged table file, as source text.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
 
 use crate::bdb::salvage::{Options, Pair, Salvage, salvage};
 use crate::bdb::verify::verify;
 use crate::cli::getopt::Flag;
-use crate::cli::output::{Broken, Output};
+use crate::cli::output::Output;
 use crate::cli::postmap::Stop;
 use crate::cli::report::{Program, failure};
+use crate::cli::salvage_text::SalvageText;
 use crate::cli::text::{SourceText, shown};
 use crate::cli::verb::{Call, HELP, Verb};
 use crate::cli::{salvage_cdb, salvage_lmdb};
-use crate::error::Error;
 use crate::file::store::Store;
 use crate::lmdb::is_lmdb;
 use crate::table::file::FileFormat;
 use crate::wire::ByteOrder;
-
-/// Salvaged entries may be passwords.
-const PRIVATE_MODE: u32 = 0o600;
 
 /// Separates what was deleted from what was not.
 const DELETED_MARK: &[u8] = b"# deleted entries:";
@@ -68,39 +61,21 @@ fn run(call: &Call<'_>, output: &mut Output) -> Result<bool, Stop> {
             None => error,
         })
     })?;
-    let mut text = SourceText::default();
-    let mut target = match call.value("output") {
-        None => Target::Output(output),
-        Some(path) => Target::new_file(path.into())?,
-    };
+    let mut text = SalvageText::new(call, SourceText::default(), output)?;
     let (deleted, live): (Vec<&Pair>, Vec<&Pair>) =
         found.pairs.iter().partition(|pair| pair.deleted);
-    let mut complete = true;
     let mut last_key = None;
+    // What is not deleted comes first, whatever the file says.
+    write(&mut text, &live, &mut last_key)?;
     if !deleted.is_empty() {
-        // What is not deleted comes first, whatever the file says.
-        complete &= write(call.program, &mut text, &live, &mut last_key, &mut target)?;
-        target.line(&[DELETED_MARK])?;
-        complete &= write(
-            call.program,
-            &mut text,
-            &deleted,
-            &mut last_key,
-            &mut target,
-        )?;
-    } else {
-        complete &= write(call.program, &mut text, &live, &mut last_key, &mut target)?;
+        text.mark(DELETED_MARK)?;
+        write(&mut text, &deleted, &mut last_key)?;
     }
-    target.finish()?;
-    complete &= report(call.program, &found);
-    if !found.guessed {
-        complete &= report_damage(call.program, &store);
-    }
-    for option in text.options() {
-        call.program
-            .info(format!("compile with {option}").as_bytes());
-    }
-    Ok(complete)
+    text.finish(|program| {
+        let is_whole = report(program, &found);
+        // Of a guessed layout nothing can be verified.
+        is_whole & (found.guessed || report_damage(program, &store))
+    })
 }
 
 /// Whether the operand is an LMDB file: it is called one, or it looks like one.
@@ -115,31 +90,20 @@ fn lmdb_in(call: &Call<'_>, store: &Store) -> Result<bool, Stop> {
     })
 }
 
-/// Writes pairs as source text; `false` when not all can be written.
+/// Writes pairs, of those that follow each other with the same key the first.
 fn write<'f>(
-    program: &Program,
-    text: &mut SourceText,
+    text: &mut SalvageText<'_>,
     pairs: &[&'f Pair],
     last_key: &mut Option<&'f [u8]>,
-    target: &mut Target<'_>,
-) -> Result<bool, Stop> {
-    let mut complete = true;
+) -> Result<(), Stop> {
     for pair in pairs {
-        let written = match *last_key == Some(&pair.key) {
-            true => Err("a key can have one value only"),
-            false => text.entry(&pair.key, &pair.value),
-        };
-        *last_key = Some(&pair.key);
-        match written {
-            Ok((key, value)) => target.line(&[key, b"\t", value])?,
-            Err(what) => {
-                complete = false;
-                let text = [&shown(&pair.key), &b": not written: "[..], what.as_bytes()].concat();
-                program.warning(&text);
-            }
+        match *last_key == Some(&pair.key) {
+            true => text.refuse(&pair.key, "a key can have one value only"),
+            false => text.entry(&pair.key, &pair.value)?,
         }
+        *last_key = Some(&pair.key);
     }
-    Ok(complete)
+    Ok(())
 }
 
 /// Says that entries may be missing when the file as a whole is not sound: what was cut off or
@@ -210,47 +174,4 @@ fn report(program: &Program, found: &Salvage) -> bool {
         && found.skipped.is_empty()
         && found.conflicts.is_empty()
         && found.orphans.is_empty()
-}
-
-/// Where the text goes.
-pub(super) enum Target<'o> {
-    Output(&'o mut Output),
-    File(BufWriter<File>, PathBuf),
-}
-
-impl<'o> Target<'o> {
-    /// A file that does not exist yet.
-    pub(super) fn new_file(path: PathBuf) -> Result<Target<'o>, Stop> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(PRIVATE_MODE);
-        match options.open(&path) {
-            Ok(file) => Ok(Target::File(BufWriter::new(file), path)),
-            Err(error) => Err(failure(&Error::io("create", path, error)).into()),
-        }
-    }
-
-    pub(super) fn line(&mut self, parts: &[&[u8]]) -> Result<(), Stop> {
-        match self {
-            Target::Output(output) => output.line(parts).map_err(Broken::into),
-            Target::File(file, path) => {
-                let line = [&parts.concat()[..], b"\n"].concat();
-                let written = file.write_all(&line);
-                written.map_err(|error| write_failure(path, error))
-            }
-        }
-    }
-
-    pub(super) fn finish(self) -> Result<(), Stop> {
-        match self {
-            Target::Output(_) => Ok(()),
-            Target::File(mut file, path) => {
-                let synced = file.flush().and_then(|()| file.get_ref().sync_all());
-                synced.map_err(|error| write_failure(&path, error))
-            }
-        }
-    }
-}
-
-fn write_failure(path: &Path, error: std::io::Error) -> Stop {
-    failure(&Error::io("write", path, error)).into()
 }

@@ -4,7 +4,7 @@ use crate::cdb::salvage::{Salvage, salvage};
 use crate::cli::output::Output;
 use crate::cli::postmap::Stop;
 use crate::cli::report::{Program, failure};
-use crate::cli::salvage::Target;
+use crate::cli::salvage_text::SalvageText;
 use crate::cli::text::{SourceText, shown};
 use crate::cli::verb::Call;
 use crate::file::store::Store;
@@ -15,29 +15,14 @@ const NAMED_MAX: usize = 10_000;
 
 pub(super) fn run(call: &Call<'_>, store: &Store, output: &mut Output) -> Result<bool, Stop> {
     let found = salvage(store).map_err(|error| failure(&error))?;
-    let mut text = SourceText::of(FileFormat::Cdb);
-    let mut target = match call.value("output") {
-        None => Target::Output(output),
-        Some(path) => Target::new_file(path.into())?,
-    };
-    let mut complete = true;
+    let mut text = SalvageText::new(call, SourceText::of(FileFormat::Cdb), output)?;
     for pair in &found.pairs {
-        match text.entry(&pair.key, &pair.value) {
-            Ok((key, value)) => target.line(&[key, b"\t", value])?,
-            Err(what) => {
-                complete = false;
-                let text = [&shown(&pair.key), &b": not written: "[..], what.as_bytes()].concat();
-                call.program.warning(&text);
-            }
-        }
+        text.entry(&pair.key, &pair.value)?;
     }
-    target.finish()?;
-    report(call.program, &found);
-    for option in text.options() {
-        call.program
-            .info(format!("compile with {option}").as_bytes());
-    }
-    Ok(complete && found.sound)
+    text.finish(|program| {
+        report(program, &found);
+        found.sound
+    })
 }
 
 /// Says what is doubtful and what is missing.

@@ -3,7 +3,8 @@
 use crate::cli::output::Output;
 use crate::cli::postmap::Stop;
 use crate::cli::report::Program;
-use crate::cli::salvage::{Target, tell_unsound};
+use crate::cli::salvage::tell_unsound;
+use crate::cli::salvage_text::SalvageText;
 use crate::cli::text::{SourceText, shown};
 use crate::cli::verb::Call;
 use crate::cli::verify::{failed, order_name};
@@ -20,54 +21,29 @@ const ORPHANS_MARK: &[u8] =
 /// Prints what can be found in `store`; `true` when nothing is missing.
 pub(super) fn run(call: &Call<'_>, store: &Store, output: &mut Output) -> Result<bool, Stop> {
     let found = salvage(store).map_err(|error| failed(error, store))?;
-    let mut target = match call.value("output") {
-        None => Target::Output(output),
-        Some(path) => Target::new_file(path.into())?,
-    };
     let report = verify(store);
     let is_sound = found.complete && report.as_ref().is_ok_and(|report| report.is_clean());
-    let mut text = SourceText::default();
-    let mut complete = write(call.program, &mut text, &found.pairs, &mut target)?;
+    let mut text = SalvageText::new(call, SourceText::default(), output)?;
+    write(&mut text, &found.pairs)?;
     if !found.orphans.is_empty() && (call.has("deleted") || !is_sound) {
         let mark = if is_sound { DELETED_MARK } else { ORPHANS_MARK };
-        target.line(&[mark])?;
-        complete &= write(call.program, &mut text, &found.orphans, &mut target)?;
+        text.mark(mark)?;
+        write(&mut text, &found.orphans)?;
     }
-    target.finish()?;
-    tell_skipped(call.program, &found);
-    if !is_sound {
-        complete = false;
-        tell_unsound(
-            call.program,
-            report.map_or(1, |report| report.defect_count()),
-        );
-    }
-    for option in text.options() {
-        call.program
-            .info(format!("compile with {option}").as_bytes());
-    }
-    Ok(complete)
+    text.finish(|program| {
+        tell_skipped(program, &found);
+        if !is_sound {
+            let defect_count = report.map_or(1, |report| report.defect_count());
+            tell_unsound(program, defect_count);
+        }
+        is_sound
+    })
 }
 
-/// Writes pairs as source text; `false` when not all can be written.
-fn write(
-    program: &Program,
-    text: &mut SourceText,
-    pairs: &[Pair],
-    target: &mut Target<'_>,
-) -> Result<bool, Stop> {
-    let mut complete = true;
-    for pair in pairs {
-        match text.entry(&pair.key, &pair.value) {
-            Ok((key, value)) => target.line(&[key, b"\t", value])?,
-            Err(what) => {
-                complete = false;
-                let text = [&shown(&pair.key), &b": not written: "[..], what.as_bytes()].concat();
-                program.warning(&text);
-            }
-        }
-    }
-    Ok(complete)
+fn write(text: &mut SalvageText<'_>, pairs: &[Pair]) -> Result<(), Stop> {
+    pairs
+        .iter()
+        .try_for_each(|pair| text.entry(&pair.key, &pair.value))
 }
 
 /// Says what was not found.

@@ -70,27 +70,18 @@ fn what_we_build_has_not_even_a_warning() {
                     let value = vec![b'v'; if at % 70 == 9 { 3 * size } else { at % 60 }];
                     entries.insert(key.as_bytes(), &value).expect("insert");
                 }
-                let mut file = Vec::new();
-                HashBuilder::new()
-                    .page_size(PageSize::new(u32::try_from(size).unwrap()).unwrap())
-                    .byte_order(order)
-                    .build(&entries, &mut file)
-                    .expect("build");
-                let report = check(&file);
-                assert!(report.defects.is_empty(), "{size}: {:?}", report.defects);
-                let statistics = report.statistics.expect("statistics");
-                assert_eq!(statistics.entries, count as u64);
-
-                let mut file = Vec::new();
-                BtreeBuilder::new()
-                    .page_size(PageSize::new(u32::try_from(size).unwrap()).unwrap())
-                    .byte_order(order)
-                    .build(&entries, &mut file)
-                    .expect("build");
-                let report = check(&file);
-                assert!(report.defects.is_empty(), "{size}: {:?}", report.defects);
-                let statistics = report.statistics.expect("statistics");
-                assert_eq!(statistics.entries, count as u64);
+                let page_size = PageSize::new(u32::try_from(size).unwrap()).unwrap();
+                let hash = HashBuilder::new().page_size(page_size).byte_order(order);
+                let btree = BtreeBuilder::new().page_size(page_size).byte_order(order);
+                let (mut hash_file, mut btree_file) = (Vec::new(), Vec::new());
+                hash.build(&entries, &mut hash_file).expect("build");
+                btree.build(&entries, &mut btree_file).expect("build");
+                for file in [hash_file, btree_file] {
+                    let report = check(&file);
+                    assert!(report.defects.is_empty(), "{size}: {:?}", report.defects);
+                    let statistics = report.statistics.expect("statistics");
+                    assert_eq!(statistics.entries, count as u64);
+                }
             }
         }
     }

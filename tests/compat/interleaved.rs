@@ -27,7 +27,7 @@ const TABLES: [(&str, u32, ByteOrder, u32); 8] = [
 ];
 const OPS_PER_ROUND: u32 = 100;
 
-type Model = BTreeMap<String, String>;
+pub(crate) type Model = BTreeMap<String, String>;
 
 /// A small generator of numbers, so that a failing run can be repeated.
 struct Random(u64);
@@ -103,20 +103,7 @@ fn ten_thousand_changes_by_both_programs_in_turn_leave_what_a_map_holds() {
             let options = ["-i", "-ir", "-d"][random.below(3) as usize];
             for _ in 0..OPS_PER_ROUND {
                 let (key, value) = (random.key(), random.value());
-                match options {
-                    "-i" => {
-                        input.push_str(&format!("{key}\t{value}\n"));
-                        model.entry(key).or_insert(value);
-                    }
-                    "-ir" => {
-                        input.push_str(&format!("{key}\t{value}\n"));
-                        model.insert(key, value);
-                    }
-                    _ => {
-                        input.push_str(&format!("{key}\n"));
-                        model.remove(&key);
-                    }
-                }
+                input.push_str(&change(&mut model, options, key, value));
             }
             let program = if round % 2 == 0 {
                 dir.ours("rpostmap")
@@ -158,7 +145,27 @@ fn numbered(from: u32, count: u32, value: &str) -> Model {
         .collect()
 }
 
-fn text(model: &Model) -> String {
+/// The line of input for a program called with `options`, which changes `model` likewise.
+pub(crate) fn change(model: &mut Model, options: &str, key: String, value: String) -> String {
+    let line = match options {
+        "-d" => format!("{key}\n"),
+        _ => format!("{key}\t{value}\n"),
+    };
+    match options {
+        "-i" => {
+            model.entry(key).or_insert(value);
+        }
+        "-ir" => {
+            model.insert(key, value);
+        }
+        _ => {
+            model.remove(&key);
+        }
+    }
+    line
+}
+
+pub(crate) fn text(model: &Model) -> String {
     let lines = model.iter().map(|(key, value)| format!("{key}\t{value}\n"));
     lines.collect()
 }

@@ -1,6 +1,5 @@
 //! `lmdb:` tables made and changed by ours, next to LMDB's own programs and the original.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use rpostmap::entries::Entries;
 use rpostmap::lmdb::LmdbBuilder;
 
 use crate::common::{Outcome, TestDir, sorted_lines};
+use crate::interleaved::{Model, change, text};
 use crate::oracle::{have, original};
 
 /// How many changes both programs make to one table, unless the environment says more.
@@ -258,15 +258,9 @@ fn both_programs_change_one_table_in_turn() {
         .and_then(|text| text.parse().ok())
         .unwrap_or(CHANGES);
     let dir = TestDir::new("lmdb");
-    let mut model: BTreeMap<String, String> = (0..3_000)
+    let mut model: Model = (0..3_000)
         .map(|i| (format!("user{i}@example.com"), format!("start{i}")))
         .collect();
-    let text = |model: &BTreeMap<String, String>| -> String {
-        model
-            .iter()
-            .map(|(key, value)| format!("{key}\t{value}\n"))
-            .collect()
-    };
     dir.write("t", text(&model));
     dir.ours("rpostmap").args(["lmdb:t"]).ok();
     let mut number = 20_261_121u64;
@@ -291,20 +285,7 @@ fn both_programs_change_one_table_in_turn() {
                 0 => "v".repeat(1_000 + random(19_000) as usize),
                 _ => format!("mailbox{}/", random(1_000_000)),
             };
-            match options {
-                "-i" => {
-                    input.push_str(&format!("{key}\t{value}\n"));
-                    model.entry(key).or_insert(value);
-                }
-                "-ir" => {
-                    input.push_str(&format!("{key}\t{value}\n"));
-                    model.insert(key, value);
-                }
-                _ => {
-                    input.push_str(&format!("{key}\n"));
-                    model.remove(&key);
-                }
-            }
+            input.push_str(&change(&mut model, options, key, value));
         }
         done += count;
         let program = match random(2) {

@@ -72,6 +72,59 @@ fn existing_table_keeps_its_mode() {
     }
 }
 
+/// As docs/original-behaviour.md says under "Permissions of new tables".
+#[test]
+fn mode_of_a_table_that_is_made_by_an_insertion() {
+    if !have(&["postmap"]) {
+        return;
+    }
+    for (prepare, insert, mode) in [
+        ("", "echo k v | \"$0\" -i T:t", "644"),
+        ("umask 077", "echo k v | \"$0\" -i T:t", "644"),
+        (
+            "install -m 600 /dev/null t",
+            "echo k v | \"$0\" -i T:t",
+            "644",
+        ),
+        (
+            "install -m 600 /dev/null t && \"$0\" T:t",
+            "echo k v | \"$0\" -i T:t",
+            "600",
+        ),
+        (
+            "echo k v > private; chmod 600 private",
+            "\"$0\" -i T:t < private",
+            "600",
+        ),
+        (
+            "install -m 600 /dev/null t.db",
+            "echo k v | \"$0\" -i hash:t 2> /dev/null",
+            "644",
+        ),
+    ] {
+        for table_type in ["hash", "btree", "lmdb"] {
+            let file = if table_type == "lmdb" {
+                "t.lmdb"
+            } else {
+                "t.db"
+            };
+            if prepare.contains("t.db") && table_type != "hash" {
+                continue;
+            }
+            let script = format!("{prepare}\n{insert}\nstat -c %a {file}");
+            let script = script.replace("T:", &format!("{table_type}:"));
+            let (ours, theirs) = both(|dir, postmap| {
+                let program = postmap(dir).program();
+                let shell = dir.run("/bin/sh").args(["-c", &script]);
+                let printed = shell.args([program]).ok().stdout;
+                String::from_utf8(printed).unwrap()
+            });
+            assert_eq!(ours.trim_end(), mode, "ours: {script}");
+            assert_eq!(ours, theirs, "ours and the original's: {script}");
+        }
+    }
+}
+
 #[test]
 fn odd_sources_give_the_originals_mode_and_files() {
     if !have(&["postmap"]) {

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use crate::cli::getopt::{Flag, Getopt, Given, Misuse};
+use crate::cli::getopt::{Flag, Getopt, Given, Misuse, help_lines};
 use crate::cli::message::Pieces;
 use crate::cli::report::{Personality, Program};
 use crate::entries::OnDuplicate;
@@ -315,18 +315,7 @@ pub(super) fn help(program: &str) -> String {
          Without -q, -s, -i or -d, makes the table TYPE:FILE from the text in FILE.\n\n\
          Options:\n"
     );
-    for flag in FLAGS {
-        let letter = match flag.letter {
-            0 => "   ".to_string(),
-            letter => format!("-{},", char::from(letter)),
-        };
-        let argument = flag
-            .argument
-            .map(|name| format!(" {name}"))
-            .unwrap_or_default();
-        let long = format!("--{}{argument}", flag.long);
-        text.push_str(&format!("  {letter} {long:<18} {}\n", flag.help));
-    }
+    text.push_str(&help_lines(FLAGS));
     text
 }
 

@@ -13,6 +13,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::error::masked;
 
+/// Texts in help begin in one column for most programs and verbs.
+const HELP_WIDTH_MIN: usize = 18;
+
 /// An option that exists.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flag {
@@ -165,6 +168,27 @@ impl Iterator for Getopt {
     }
 }
 
+/// What `--help` says of `flags`, a line or more for each.
+pub(super) fn help_lines(flags: &[Flag]) -> String {
+    let long = |flag: &Flag| {
+        let argument = flag.argument.map(|name| format!(" {name}"));
+        format!("--{}{}", flag.long, argument.unwrap_or_default())
+    };
+    let width = flags.iter().map(|flag| long(flag).len()).max();
+    let width = width.unwrap_or_default().max(HELP_WIDTH_MIN);
+    let mut text = String::new();
+    for flag in flags {
+        let letter = match flag.letter {
+            0 => "   ".to_string(),
+            letter => format!("-{},", char::from(letter)),
+        };
+        // More lines of help stand below the first.
+        let help = flag.help.replace('\n', &format!("\n{:1$}", "", width + 7));
+        text.push_str(&format!("  {letter} {:<width$} {help}\n", long(flag)));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,6 +306,28 @@ mod tests {
             let operands: Vec<_> = operands.iter().map(|word| word.to_string_lossy()).collect();
             let read = format!("{} | {}", options.join(" "), operands.join(" "));
             assert_eq!(read, expect);
+        }
+    }
+
+    #[test]
+    fn help_stands_in_one_column() {
+        let flag = |letter, long, argument, help| Flag {
+            letter,
+            long,
+            argument,
+            help,
+        };
+        for (longer, width) in [("memory", 18), ("a-long-name-for-it", 26)] {
+            let flags = [
+                flag(b'q', "query", Some("KEY"), "one line"),
+                flag(0, longer, Some("VALUE"), "one line\nand another"),
+            ];
+            let text = help_lines(&flags);
+            let columns = text
+                .lines()
+                .map(|line| line.find("one").or(line.find("and")));
+            let columns: Vec<Option<usize>> = columns.collect();
+            assert_eq!(columns, [Some(width + 7); 3], "{text}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::getopt::{Flag, Getopt, Given, Misuse};
+use crate::cli::getopt::{Flag, Getopt, Given, Misuse, help_lines};
 use crate::cli::output::Output;
 use crate::cli::postmap::{Stop, end, tell_misuse};
 use crate::cli::report::{Fatal, Program, failure};
@@ -119,21 +119,7 @@ impl Verb {
             text.push('\n');
         }
         text.push_str("Options:\n");
-        let long = |flag: &Flag| {
-            let argument = flag.argument.map(|name| format!(" {name}"));
-            format!("--{}{}", flag.long, argument.unwrap_or_default())
-        };
-        let width = self.flags.iter().map(|flag| long(flag).len()).max();
-        let width = width.unwrap_or_default().max(18);
-        for flag in self.flags {
-            let letter = match flag.letter {
-                0 => "   ".to_string(),
-                letter => format!("-{},", char::from(letter)),
-            };
-            // More lines of help stand below the first.
-            let help = flag.help.replace('\n', &format!("\n{:1$}", "", width + 7));
-            text.push_str(&format!("  {letter} {:<width$} {help}\n", long(flag)));
-        }
+        text.push_str(&help_lines(self.flags));
         text
     }
 }

@@ -24,7 +24,7 @@ struct Sortable {
 }
 
 const MORE: u8 = 9;
-/// From this many runs on two threads share them.
+/// From this many entries, or runs of them, on two threads share them.
 const PARALLEL_MIN: usize = 10_000;
 /// Entries that are in order already are merged with the others, not sorted again, when they are at
 /// least one of so many.
@@ -51,6 +51,12 @@ impl Sortable {
             number,
             len,
         }
+    }
+
+    /// What a run is sorted by.
+    #[inline]
+    fn order(&self) -> (u64, u8) {
+        (self.front, self.len)
     }
 }
 
@@ -118,7 +124,10 @@ fn sort(entries: &Entries, numbers: Vec<u32>) -> Vec<u32> {
         })
         .collect();
     // One round divides all entries into runs, which two threads then sort.
-    let runs = divide(entries, &mut all, 0, 0);
+    let runs = match all.len() < PARALLEL_MIN {
+        true => divide(entries, &mut all, 0, 0),
+        false => divide_all(entries, &mut all),
+    };
     let half = all.len() / 2;
     let middle = runs
         .iter()
@@ -150,6 +159,33 @@ fn sort_runs(entries: &Entries, all: &mut [Sortable], base: usize, mut runs: Vec
     }
 }
 
+/// As [`divide`] for all entries, on two threads: each sorts a half.
+fn divide_all(entries: &Entries, all: &mut Vec<Sortable>) -> Vec<Run> {
+    let first = first_key(entries, all);
+    let half = all.len() / 2;
+    let (front, back) = all.split_at_mut(half);
+    let (front_depth, back_depth) = both(
+        || common_len(entries, front, first, 0),
+        || common_len(entries, back, first, 0),
+    );
+    let depth = front_depth.min(back_depth);
+    both(
+        || sort_by_step(entries, front, depth),
+        || sort_by_step(entries, back, depth),
+    );
+    let mut merged = Vec::with_capacity(front.len() + back.len());
+    let mut back = back.iter().peekable();
+    for sortable in front.iter() {
+        while let Some(other) = back.next_if(|other| other.order() < sortable.order()) {
+            merged.push(*other);
+        }
+        merged.push(*sortable);
+    }
+    merged.extend(back);
+    *all = merged;
+    runs_of(all, 0, depth)
+}
+
 /// Sorts a run that begins at `start` and whose keys agree in `depth` bytes by the bytes behind
 /// those, and returns the runs that are left to sort.
 fn divide(entries: &Entries, run: &mut [Sortable], start: usize, depth: usize) -> Vec<Run> {
@@ -162,22 +198,43 @@ fn divide(entries: &Entries, run: &mut [Sortable], start: usize, depth: usize) -
         return Vec::new();
     }
     // What all have in common is passed over in one go, so that every round divides the run.
-    let first = run.first().map_or(&[][..], |sortable| key(sortable.number));
+    let depth = common_len(entries, run, first_key(entries, run), depth);
+    sort_by_step(entries, run, depth);
+    runs_of(run, start, depth)
+}
+
+fn first_key<'e>(entries: &'e Entries, run: &[Sortable]) -> &'e [u8] {
+    let first = run.first();
+    first.map_or(&[][..], |sortable| key(entries, sortable.number))
+}
+
+/// How many bytes all keys of a run share with `first`; at least `depth`, which are known.
+fn common_len(entries: &Entries, run: &[Sortable], first: &[u8], depth: usize) -> usize {
     let mut common = first.len();
-    for sortable in run.iter() {
+    for sortable in run {
         if common <= depth {
             break;
         }
-        common = common.min(depth + shared_len(first, key(sortable.number), depth));
+        let key = key(entries, sortable.number);
+        common = common.min(depth + shared_len(first, key, depth));
     }
-    let depth = common.max(depth);
+    common.max(depth)
+}
+
+/// Sorts a run by the bytes from `depth` on, as many as are compared at a time.
+fn sort_by_step(entries: &Entries, run: &mut [Sortable], depth: usize) {
     for sortable in run.iter_mut() {
-        *sortable = Sortable::at(key(sortable.number), depth, sortable.number);
+        let key = key(entries, sortable.number);
+        *sortable = Sortable::at(key, depth, sortable.number);
     }
-    run.sort_unstable_by_key(|sortable| (sortable.front, sortable.len));
+    run.sort_unstable_by_key(Sortable::order);
+}
+
+/// What is left to sort of a run that begins at `start` and is sorted by the bytes from `depth` on.
+fn runs_of(run: &mut [Sortable], start: usize, depth: usize) -> Vec<Run> {
     let mut runs = Vec::new();
     let mut at = start;
-    for group in run.chunk_by_mut(|a, b| (a.front, a.len) == (b.front, b.len)) {
+    for group in run.chunk_by_mut(|a, b| a.order() == b.order()) {
         match group.first() {
             Some(first) if group.len() > 1 && first.len == MORE => {
                 runs.push((at, at + group.len(), depth + STEP));

@@ -401,7 +401,11 @@ impl<'a> Page<'a> {
 
     /// Whether there is nothing on it but zeros.
     pub(crate) fn is_blank(&self) -> bool {
-        self.bytes.iter().all(|&byte| byte == 0)
+        // Many at a time, without a branch for each.
+        let parts = self.bytes.chunks(64);
+        parts
+            .into_iter()
+            .all(|part| part.iter().fold(0, |all, byte| all | byte) == 0)
     }
 
     /// Whether the checksum is right, or none is kept.

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use crate::bdb::PageNo;
 use crate::bdb::btree::iter::KeyValue;
@@ -39,6 +40,8 @@ pub(crate) struct Node<'a> {
     is_leaf: bool,
     /// Pairs on a leaf, children of an internal page.
     len: usize,
+    /// The lowest offset an item may have: the end of the index, which lies on the page.
+    lowest_item: usize,
 }
 
 impl<'a> Node<'a> {
@@ -63,7 +66,13 @@ impl<'a> Node<'a> {
             return defect("internal page without children".into());
         }
         page.index()?;
-        Ok(Node { page, is_leaf, len })
+        let lowest_item = page.lowest_item()?;
+        Ok(Node {
+            page,
+            is_leaf,
+            len,
+            lowest_item,
+        })
     }
 
     pub(crate) fn number(&self) -> PageNo {
@@ -123,19 +132,18 @@ impl<'a> Node<'a> {
         self.bytes_of(if self.is_leaf { 2 * at } else { at })
     }
 
-    /// Pair `at` of a leaf when both its parts lie on the page and it is not marked as deleted.
+    /// Pair `at` of a leaf that was checked, when both its parts lie on the page and it is not marked
+    /// as deleted.
     #[inline]
     pub(crate) fn plain_pair(&self, at: usize) -> Result<Option<KeyValue<'a>>> {
         if at >= self.len {
             return Ok(None);
         }
-        let (LeafItem::OnPage(_), _) = self.leaf_item(2 * at)? else {
+        let (Some(key), Some(value)) = (self.plain_item(2 * at), self.plain_item(2 * at + 1))
+        else {
             return Ok(None);
         };
-        let (LeafItem::OnPage(_), false) = self.leaf_item(2 * at + 1)? else {
-            return Ok(None);
-        };
-        Ok(Some((self.bytes_of(2 * at)?, self.bytes_of(2 * at + 1)?)))
+        Ok(Some((self.page.slice(key)?, self.page.slice(value)?)))
     }
 
     fn bytes_of(&self, entry: usize) -> Result<Cow<'a, [u8]>> {
@@ -209,18 +217,24 @@ impl<'a> Node<'a> {
     /// The key of pair or child `at` of a page that was checked, if it lies on the page.
     #[inline]
     fn plain_key(&self, at: usize) -> Option<&[u8]> {
-        let (entry, header_len) = match self.is_leaf {
-            true => (2 * at, LEAF_HEADER_LEN),
-            false => (at, INTERNAL_HEADER_LEN),
+        self.page.bytes().get(self.plain_item(self.entry_of(at))?)
+    }
+
+    /// Where the bytes of an item are on a page that was checked, if it is on-page and not marked as
+    /// deleted.
+    #[inline]
+    fn plain_item(&self, entry: usize) -> Option<Range<usize>> {
+        let header_len = match self.is_leaf {
+            true => LEAF_HEADER_LEN,
+            false => INTERNAL_HEADER_LEN,
         };
         let (bytes, format) = (self.page.bytes(), self.page.format());
         let offset = format.order.u16(bytes, format.header_len() + 2 * entry)?;
-        let item = bytes.get(usize::from(offset)..)?;
+        let offset = usize::from(offset);
+        let item = bytes.get(offset..)?;
         let len = usize::from(format.order.u16(item, 0)?);
-        if *item.get(2)? != LEAF_ON_PAGE {
-            return None;
-        }
-        item.get(header_len..header_len + len)
+        let is_plain = *item.get(2)? == LEAF_ON_PAGE;
+        is_plain.then(|| offset + header_len..offset + header_len + len)
     }
 
     /// Checks the whole page. The keys of a page are read at most twice, and no two of them are the
@@ -230,7 +244,10 @@ impl<'a> Node<'a> {
         let first = usize::from(!self.is_leaf);
         let mut before: Option<TreeKey<'_>> = None;
         for at in first..self.len {
-            let key = self.key(at)?;
+            let key = match self.plain_key(at) {
+                Some(key) => TreeKey::OnPage(key),
+                None => self.key(at)?,
+            };
             if let Some(before) = before.replace(key) {
                 // Berkeley DB 3.0 put long keys where they do not belong.
                 let off_page = [before, key]
@@ -266,7 +283,7 @@ impl<'a> Node<'a> {
             0 if entry_count == 0 => page_len,
             start => start,
         };
-        if start < self.page.lowest_item()? || start > page_len {
+        if start < self.lowest_item || start > page_len {
             let what = format!("items are said to begin at {start}");
             return Err(Error::corrupt_page(self.number().0, what));
         }
@@ -276,7 +293,7 @@ impl<'a> Node<'a> {
         for entry in 0..entry_count {
             let offset = self.item_offset(entry)?;
             let len = if self.is_leaf {
-                let (item, _) = self.leaf_item(entry)?;
+                let (item, _) = self.leaf_item_at(entry, offset)?;
                 // Several values of one key on the page share the key's item.
                 if entry % 2 == 0 && before.replace(offset) == Some(offset) {
                     continue;
@@ -329,21 +346,28 @@ impl<'a> Node<'a> {
 
     #[inline]
     fn leaf_item(&self, entry: usize) -> Result<(LeafItem<'_>, bool)> {
-        let offset = self.item_offset(entry)?;
+        self.leaf_item_at(entry, self.item_offset(entry)?)
+    }
+
+    #[inline]
+    fn leaf_item_at(&self, entry: usize, offset: usize) -> Result<(LeafItem<'_>, bool)> {
         let bytes = self.page.bytes().get(offset..).unwrap_or_default();
         LeafItem::parse(bytes, self.page.format().order).map_err(|what| self.defect(entry, what))
     }
 
     #[inline]
     fn item_offset(&self, entry: usize) -> Result<usize> {
-        let order = self.page.format().order;
-        let offset = order.u16(self.page.index()?, 2 * entry).map(usize::from);
-        match offset {
-            Some(offset) if offset >= self.page.lowest_item()? && offset % TREE_ALIGNMENT == 0 => {
-                Ok(offset)
-            }
+        let format = self.page.format();
+        let place = format.header_len() + 2 * entry;
+        let index = self.page.bytes().get(..self.lowest_item);
+        match index.and_then(|index| format.order.u16(index, place)) {
             Some(offset) => {
-                Err(self.defect(entry, format!("item begins at {offset}, where none can")))
+                let offset = usize::from(offset);
+                if offset < self.lowest_item || offset % TREE_ALIGNMENT != 0 {
+                    let what = format!("item begins at {offset}, where none can");
+                    return Err(self.defect(entry, what));
+                }
+                Ok(offset)
             }
             None => Err(self.defect(entry, "no such entry")),
         }

@@ -1,7 +1,9 @@
 //! Lists all pairs of a hash file: bucket by bucket, page by page.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
 
 use crate::bdb::duplicate::Walk;
 use crate::bdb::hash::look::{Chain, Look};

@@ -8,8 +8,12 @@ use std::time::{Duration, Instant};
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, EnvFlags, EnvOpenOptions};
-use rpostmap::file::store::StoreMode;
+use rpostmap::bdb::btree::BtreeReader;
+use rpostmap::bdb::hash::HashReader;
+use rpostmap::cdb::CdbReader;
+use rpostmap::file::store::{Store, StoreMode};
 use rpostmap::key::Fold;
+use rpostmap::lmdb::{LmdbReader, open_store};
 use rpostmap::{OpenOptions, TableSpec, open};
 
 use crate::Options;
@@ -57,6 +61,8 @@ pub(crate) fn compare(options: &Options, dir: &Path, count: usize, report: &mut 
             let lookup = |key: &[u8]| table.lookup(key).expect("read").is_some();
             measured(&format!("{kind}: in memory{folded}"), Box::new(lookup));
         }
+        let name = format!("{kind}: in memory, the file alone");
+        measured(&name, file_alone(kind, &file));
         match kind {
             "lmdb" => with_heed(&file, |lookup| measured("the crate heed", lookup)),
             "cdb" => {
@@ -72,6 +78,33 @@ pub(crate) fn compare(options: &Options, dir: &Path, count: usize, report: &mut 
 fn make(dir: &Path, kind: &str) {
     let operand = format!("{kind}:transport");
     crate::measure::run(dir, &dir.join("postmap"), &[&operand], None);
+}
+
+/// What the crates do that stand beside ours: a key as it is stored, without rules for keys.
+fn file_alone(kind: &str, file: &Path) -> Lookup<'static> {
+    macro_rules! reader {
+        ($reader:ty, $open:expr) => {{
+            let store = $open(file, StoreMode::MEMORY).expect("opened");
+            let reader = <$reader>::new(store).expect("opened");
+            move |key: &[u8]| reader.get(key).expect("read").is_some()
+        }};
+    }
+    fn nul_added(lookup: impl Fn(&[u8]) -> bool + 'static) -> Lookup<'static> {
+        Box::new(move |key| with_nul(key, &lookup))
+    }
+    match kind {
+        "hash" => nul_added(reader!(HashReader, Store::open)),
+        "btree" => nul_added(reader!(BtreeReader, Store::open)),
+        "lmdb" => nul_added(reader!(LmdbReader, open_store)),
+        _ => Box::new(reader!(CdbReader, Store::open)),
+    }
+}
+
+/// Gives `key` to `lookup` with the NUL that Postfix stores.
+fn with_nul<T>(key: &[u8], lookup: impl FnOnce(&[u8]) -> T) -> T {
+    let mut room = [0; 256];
+    room[..key.len()].copy_from_slice(key);
+    lookup(&room[..=key.len()])
 }
 
 fn with_heed(file: &Path, use_lookup: impl FnOnce(Lookup<'_>)) {
@@ -93,10 +126,7 @@ fn with_heed(file: &Path, use_lookup: impl FnOnce(Lookup<'_>)) {
     };
     let txn = env.read_txn().expect("begun");
     use_lookup(Box::new(|key| {
-        let mut with_nul = [0; 256];
-        with_nul[..key.len()].copy_from_slice(key);
-        let key = &with_nul[..=key.len()];
-        database.get(&txn, key).expect("read").is_some()
+        with_nul(key, |key| database.get(&txn, key).expect("read").is_some())
     }));
 }
 

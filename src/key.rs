@@ -160,6 +160,10 @@ impl NulForms {
 
     /// Notes that a key was found in the form `with_nul`. Only the first hit counts.
     pub fn learn(&self, with_nul: bool) {
+        // The processor waits with all that comes behind an exchange.
+        if self.settled().is_some() {
+            return;
+        }
         let state = if with_nul {
             NulForms::WITH
         } else {

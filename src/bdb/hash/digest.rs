@@ -239,9 +239,10 @@ impl Part {
     /// foresees it wrongly loses more time.
     #[inline]
     fn equal_keys(&self, pattern: u64) -> u64 {
-        let words = self.bytes.iter().rev();
-        words.fold(0, |found, word| {
-            found << WORD_KEYS | equal_bytes(u64::from_le_bytes(*word), pattern)
+        let words = self.bytes.iter().enumerate();
+        words.fold(0, |found, (at, word)| {
+            let equal = equal_bytes(u64::from_le_bytes(*word), pattern);
+            found | equal << (WORD_KEYS * at)
         })
     }
 }

@@ -1,11 +1,12 @@
-//! Whole commands, the original's and ours in turn: making tables and looking keys up.
+//! Whole commands, the original's and ours in turn: making tables, adding to them and looking keys up.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Options;
+use crate::data::MORE;
 use crate::measure::{Figures, run, run_for, run_times};
 use crate::report::{Report, Row};
 
@@ -72,6 +73,12 @@ pub(crate) fn compare(options: &Options, dir: &Path, count: usize, report: &mut 
         report,
     );
     baseline(options, dir, report);
+    for (kind, suffix) in TYPES.into_iter().filter(|(kind, _)| *kind != "cdb") {
+        let label = format!("postmap -i {kind}:transport, {count} more");
+        if label.contains(&options.only) && dir.join(MORE).exists() {
+            add(options, dir, &programs, (kind, suffix), label, report);
+        }
+    }
     for (kind, suffix) in TYPES {
         for keys in ["hits", "misses"] {
             let label = format!("postmap -q - {kind}:transport, {keys}");
@@ -118,7 +125,21 @@ fn make(
     let mut words = more.to_vec();
     words.push(&operand);
     let skip = skipped.is_some();
-    let (theirs, ours) = in_turn(options, dir, programs, skip, &words, None, &file);
+    // To rewrite a table that is there is another job for each program.
+    let prepare = || {
+        let _ = fs::remove_file(&file);
+        // What the original leaves when it is ended while it makes a cdb table.
+        let mut temporary = file.as_os_str().to_owned();
+        temporary.push(".tmp");
+        let _ = fs::remove_file(temporary);
+    };
+    let job = Job {
+        words: &words,
+        input: None,
+        file: &file,
+        prepare: &prepare,
+    };
+    let (theirs, ours) = in_turn(options, dir, programs, skip, &job);
     // What a test needs is made anew; of 10^7 entries each takes gigabytes.
     let _ = fs::remove_file(&file);
     report.command(Row {
@@ -130,6 +151,17 @@ fn make(
     });
 }
 
+/// What both programs are to do.
+struct Job<'j> {
+    words: &'j [&'j str],
+    /// The name of a file that is their standard input.
+    input: Option<&'j str>,
+    /// The table.
+    file: &'j Path,
+    /// What is done before each run.
+    prepare: &'j dyn Fn(),
+}
+
 /// Runs the original, unless `skip`, and ours in turn; medians. The last file each made is kept to
 /// tell its length.
 fn in_turn(
@@ -137,17 +169,21 @@ fn in_turn(
     dir: &Path,
     programs: &Programs,
     skip: bool,
-    words: &[&str],
-    input: Option<&str>,
-    file: &Path,
+    job: &Job<'_>,
 ) -> (Theirs, Side) {
+    let Job {
+        words,
+        input,
+        file,
+        prepare,
+    } = *job;
     let mut original = programs.original.as_deref().filter(|_| !skip);
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     let mut their_len = None;
     let mut too_long = None;
     for _ in 0..options.rounds {
         if let Some(program) = original {
-            fresh(file, input);
+            prepare();
             match run_for(dir, program, words, input, options.limit) {
                 Some(figures) => {
                     theirs.push(figures);
@@ -160,7 +196,7 @@ fn in_turn(
                 }
             }
         }
-        fresh(file, input);
+        prepare();
         let program = match words.first() {
             Some(word) if word.starts_with("--") => &programs.rpostmap,
             _ => &programs.ours,
@@ -196,15 +232,47 @@ pub(crate) struct Side {
     pub(crate) file_len: Option<u64>,
 }
 
-/// A table that is made anew is made where none is: to rewrite one is another job for each program.
-fn fresh(file: &Path, input: Option<&str>) {
-    if input.is_none() {
-        let _ = fs::remove_file(file);
-        // What the original leaves when it is ended while it makes a cdb table.
-        let mut temporary = file.as_os_str().to_owned();
-        temporary.push(".tmp");
-        let _ = fs::remove_file(temporary);
-    }
+/// As many entries again from standard input. Both begin with the same table, which is the original's
+/// if there is one.
+fn add(
+    options: &Options,
+    dir: &Path,
+    programs: &Programs,
+    (kind, suffix): (&str, &str),
+    label: String,
+    report: &mut Report,
+) {
+    let operand = format!("{kind}:transport");
+    let file = dir.join(format!("transport{suffix}"));
+    let base = dir.join("base");
+    let maker = programs.original.as_deref().unwrap_or(&programs.ours);
+    let _ = fs::remove_file(&file);
+    run(dir, maker, &[&operand], None);
+    fs::rename(&file, &base).expect("renamed");
+    let prepare = || {
+        fs::copy(&base, &file).expect("copied");
+        // So that nobody waits for the bytes of the copy.
+        File::open(&file)
+            .and_then(|file| file.sync_all())
+            .expect("synced");
+    };
+    let words = ["-i", &operand];
+    let job = Job {
+        words: &words,
+        input: Some(MORE),
+        file: &file,
+        prepare: &prepare,
+    };
+    let (theirs, ours) = in_turn(options, dir, programs, false, &job);
+    let _ = fs::remove_file(&base);
+    let _ = fs::remove_file(&file);
+    report.command(Row {
+        label,
+        skipped: None,
+        theirs,
+        ours,
+        source_len: None,
+    });
 }
 
 fn query(
@@ -226,7 +294,13 @@ fn query(
     text.extend_from_slice(crate::data::transport_key(0).as_bytes());
     fs::write(dir.join(&input), text).expect("written");
     let words = ["-q", "-", &operand];
-    let (theirs, ours) = in_turn(options, dir, programs, false, &words, Some(&input), &file);
+    let job = Job {
+        words: &words,
+        input: Some(&input),
+        file: &file,
+        prepare: &|| {},
+    };
+    let (theirs, ours) = in_turn(options, dir, programs, false, &job);
     report.command(Row {
         label,
         skipped: None,

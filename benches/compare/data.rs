@@ -7,6 +7,9 @@ use std::path::Path;
 /// How many keys the files of keys have at most.
 const KEY_COUNT_MAX: usize = 1_000_000;
 
+/// The name of a file with further entries, which a long table has none of.
+pub(crate) const MORE: &str = "more";
+
 /// A prime that divides no power of ten: steps of it visit every number below one.
 const STEP: usize = 7_919_993;
 
@@ -28,7 +31,7 @@ fn password_key(n: usize) -> String {
 }
 
 /// Writes into a new directory `dir`: `transport` and `relay_password` with `count` entries each,
-/// `hits` and `misses` with keys of the first, and a main.cf.
+/// `more` with as many others for the first, `hits` and `misses` with keys of it, and a main.cf.
 pub(crate) fn write(dir: &Path, count: usize) {
     fs::create_dir(dir).expect("a new directory");
     lines(dir, "main.cf", ["compatibility_level = 3.6".to_string()]);
@@ -44,6 +47,11 @@ pub(crate) fn write(dir: &Path, count: usize) {
             .map(|n| format!("{} user{n}:secret-{:08x}", password_key(n), n * 2_654_435)),
     );
     let key_count = count.min(KEY_COUNT_MAX);
+    if count <= KEY_COUNT_MAX {
+        let more = shuffled(count).map(|n| (count + n, n));
+        let more = more.map(|(n, m)| format!("{} {}", transport_key(n), transport_value(m)));
+        lines(dir, MORE, more);
+    }
     // From the end, so that the order is not that of the source.
     let hits = shuffled(count).map(|n| transport_key(count - 1 - n));
     lines(dir, "hits", hits.take(key_count));

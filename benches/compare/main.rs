@@ -51,7 +51,7 @@ struct Options {
 
 fn options(words: Vec<String>) -> Result<Options, String> {
     let mut options = Options {
-        sizes: vec![10_000, 1_000_000],
+        sizes: vec![10_000, 100_000, 1_000_000],
         rounds: 5,
         slow: false,
         limit: None,

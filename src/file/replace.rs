@@ -34,6 +34,7 @@ pub use self::target::{Protocol, Target};
 
 pub(super) use self::overwrite::sync_directory;
 pub(super) use self::replacement::check;
+pub(crate) use self::start::NotStarted;
 pub(super) use self::start::is_refused;
 
 #[cfg(test)]

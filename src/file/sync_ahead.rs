@@ -6,11 +6,13 @@ use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
-/// A thread that syncs the data of a file.
+/// A thread that syncs the data of a file. Dropped, it waits for what was asked, and then holds on to
+/// the file no more.
 #[derive(Debug)]
 pub(super) struct SyncAhead {
-    ask: SyncSender<()>,
-    thread: JoinHandle<io::Result<()>>,
+    /// Closed in the end.
+    ask: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl SyncAhead {
@@ -19,15 +21,19 @@ impl SyncAhead {
         let file = file.try_clone().ok()?;
         let (ask, asked) = sync_channel(1);
         let sync = move || asked.iter().try_for_each(|()| file.sync_data());
-        let thread = Builder::new().spawn(sync).ok()?;
-        Some(SyncAhead { ask, thread })
+        Some(SyncAhead {
+            ask: Some(ask),
+            thread: Some(Builder::new().spawn(sync).ok()?),
+        })
     }
 
     /// Asks that what was written so far is sent. Does not wait for it.
     pub(super) fn ask(&self) {
-        // If the thread has not begun with the one before, that one will do. If it failed, finish
-        // tells.
-        let _ = self.ask.try_send(());
+        if let Some(ask) = &self.ask {
+            // If the thread has not begun with the one before, that one will do. If it failed, finish
+            // tells.
+            let _ = ask.try_send(());
+        }
     }
 
     /// Waits for the last.
@@ -35,10 +41,21 @@ impl SyncAhead {
     /// # Errors
     ///
     /// The first error of all of them. The system may tell each only once.
-    pub(super) fn finish(self) -> io::Result<()> {
-        drop(self.ask);
-        let done = self.thread.join();
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.join()
+    }
+
+    fn join(&mut self) -> io::Result<()> {
+        self.ask = None;
+        let done = self.thread.take().map_or(Ok(Ok(())), JoinHandle::join);
         done.unwrap_or_else(|_| Err(io::Error::other("syncing has panicked")))
+    }
+}
+
+impl Drop for SyncAhead {
+    fn drop(&mut self) {
+        // Whoever drops it does not need the bytes any more.
+        let _ = self.join();
     }
 }
 

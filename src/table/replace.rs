@@ -7,7 +7,7 @@ use crate::entries::Entries;
 use crate::error::{Result, masked};
 use crate::file::WriteAt;
 use crate::file::lock::WaiterLook;
-use crate::file::replace::{Protocol, Replacement, Target};
+use crate::file::replace::{NotStarted, Protocol, Replacement, Target};
 use crate::file::scratch::Scratch;
 use crate::file::signals::SignalHold;
 use crate::file::staging::Staging;
@@ -140,22 +140,22 @@ pub(crate) fn replace(
     finish(new, len, entries, notify)
 }
 
-/// As [`replace`], for a table of [`Protocol::Rewritten`] that could as well be changed in place.
-/// Returns `target` and `entries` when it had better be, and nothing has happened then: no file can
-/// take its place; or a program waits for its lock, which may be the original. It locks the file that
-/// it found, then opens what has the name: with another file there, the next one would not wait for
-/// it.
+/// As [`replace`], for a table of [`Protocol::Rewritten`] that is there and could as well be changed
+/// in place. Returns `target` and `entries` when it had better be, and nothing has happened then: no
+/// file can be made to take its place; or a program waits for its lock, which may be the original. It
+/// locks the file that it found, then opens what has the name: with another file there, the next one
+/// would not wait for it.
 pub(crate) fn replace_unless_waited_for(
     target: Target,
-    mode: u32,
     entries: Entries,
     build: impl FnOnce(&Entries, &mut dyn WriteAt) -> Result<u64>,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<Option<(Target, Entries)>> {
     let look = target.existing().and_then(WaiterLook::at);
-    let mut new = match target.start_beside(mode)? {
+    // It takes over the mode of the old one.
+    let mut new = match target.start_beside(0) {
         Ok(new) => new,
-        Err((target, _)) => return Ok(Some((target, entries))),
+        Err(not_started) => return Ok(Some((not_started.target, entries))),
     };
     let (built, is_waited_for) = both(
         || build(&entries, &mut new),
@@ -219,11 +219,14 @@ fn start_mapped(
         }
         return Ok(Err(target));
     }
-    Ok(target.start_beside(mode)?.map_err(|(target, reason)| {
-        let reason = reason.to_string();
-        notify(Notice::InTransaction { table, reason });
-        target
-    }))
+    match target.start_beside(mode) {
+        Ok(new) => Ok(Ok(new)),
+        Err(NotStarted { target, reason }) => {
+            let reason = reason?.to_string();
+            notify(Notice::InTransaction { table, reason });
+            Ok(Err(target))
+        }
+    }
 }
 
 fn in_place(path: &Path, reason: &impl fmt::Display) -> Notice {

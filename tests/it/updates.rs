@@ -158,6 +158,58 @@ fn a_replaced_value_on_an_unsorted_page_leaves_the_page_sorted() {
 }
 
 /// Where no file can be made, many changes are written page by page too: an interruption loses no key.
+/// A table without a byte is none, and yet the only file that the directory takes.
+#[test]
+fn an_empty_table_that_cannot_be_replaced_takes_entries_all_the_same() {
+    if is_stand_in() || !is_root() {
+        return shout("updates: needs root to become another user");
+    }
+    for kind in ["hash", "btree"] {
+        let dir = TestDir::new("updates-empty");
+        dir.write("t.db", "");
+        set_mode(&dir.file("t.db"), 0o666);
+        set_mode(&dir.path(), 0o755);
+        let operand = format!("{kind}:t");
+        let run = dir.ours("rpostmap").args(["-i", &operand]).user(65_534);
+        run.stdin("key value\n").finish().status_is(0);
+        let listing = dir.ours("rpostmap").args(["-s", &operand]).ok();
+        listing.stdout_is("key\tvalue\n");
+    }
+}
+
+/// Runs in a mount namespace of its own, so that nothing is left mounted. The root directory of the
+/// file system, the source and the table are all the files that fit.
+const NO_MORE_FILES: &str = r#"
+    mkdir small && mount -t tmpfs -o nr_inodes=3 none small || exit 77
+    more=$PWD/more
+    cd small
+    printf 'key0 old\n' > t && rpostmap $1:t || exit 1
+    rpostmap -i $1:t < "$more"
+    echo "status $?"
+    rpostmap -s $1:t | wc -l
+"#;
+
+#[test]
+fn where_no_file_can_be_made_many_changes_are_made_in_place() {
+    if is_stand_in() || !is_root() {
+        return shout("updates: needs root to mount");
+    }
+    for kind in ["hash", "btree"] {
+        let dir = TestDir::new("updates-no-more-files");
+        let more: String = (1..20_000).map(|n| format!("key{n} value\n")).collect();
+        dir.write("more", more);
+        let _ = dir.ours("rpostmap");
+        let run = dir.run("/usr/bin/unshare");
+        let end = run
+            .args(["-m", "sh", "-c", NO_MORE_FILES, "sh", kind])
+            .finish();
+        if end.status == 77 || end.stderr.starts_with(b"unshare:") {
+            return shout(format_args!("updates: cannot mount\n{end}"));
+        }
+        end.stdout_is("status 0\n20000\n");
+    }
+}
+
 #[test]
 fn where_the_table_cannot_be_replaced_many_changes_are_made_in_place() {
     if is_stand_in() || !is_root() {

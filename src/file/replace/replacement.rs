@@ -29,8 +29,10 @@ const SYNC_EVERY: u64 = 4 << 20;
 /// Holds signals, so it stays on the thread that made it, and should not live longer than needed.
 #[derive(Debug)]
 pub struct Replacement {
-    // In this order they are dropped: the temporary file is removed, the old table's lock released,
-    // and only then may a signal act.
+    // In this order they are dropped: nobody holds on to the temporary file, it is removed, the old
+    // table's lock released, and only then may a signal act.
+    /// What sends bytes to the disk, once there are many.
+    ahead: Option<SyncAhead>,
     content: Content,
     target: Target,
     /// Set if and only if `content` is in memory.
@@ -38,8 +40,6 @@ pub struct Replacement {
     new_mode: u32,
     /// Bytes written since they were last sent to the disk.
     unsynced: u64,
-    /// What sends them, once there are many.
-    ahead: Option<SyncAhead>,
     signals: SignalHold,
 }
 
@@ -67,12 +67,12 @@ impl Replacement {
         signals: SignalHold,
     ) -> Replacement {
         Replacement {
+            ahead: None,
             content,
             target,
             reason,
             new_mode,
             unsynced: 0,
-            ahead: None,
             signals,
         }
     }
@@ -103,6 +103,7 @@ impl Replacement {
 
     /// Removes the new table, and gives the old one back as it was. A signal that was held acts now.
     pub(crate) fn give_up(self) -> Target {
+        drop(self.ahead);
         drop(self.content);
         self.target
     }

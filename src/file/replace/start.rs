@@ -16,6 +16,14 @@ use crate::file::open::directory;
 use crate::file::signals::SignalHold;
 use crate::file::temporary::{Temporary, remove_stale};
 
+/// A table that is still the old one.
+#[derive(Debug)]
+pub(crate) struct NotStarted {
+    pub(crate) target: Target,
+    /// Why no new file can take its place, or could be made.
+    pub(crate) reason: Result<InPlaceReason>,
+}
+
 impl Target {
     /// Starts the new table, with nothing in it.
     ///
@@ -32,18 +40,23 @@ impl Target {
 
     /// As [`start`](Target::start), but where the table cannot be replaced it gives itself back, with
     /// the reason.
-    pub fn start_beside(
-        self,
-        new_mode: u32,
-    ) -> Result<Result<Replacement, (Target, InPlaceReason)>> {
-        let signals = SignalHold::start(&self.shown)?;
-        Ok(match self.beside(new_mode)? {
-            Ok(temporary) => {
+    pub(crate) fn start_beside(self, new_mode: u32) -> Result<Replacement, NotStarted> {
+        let started = SignalHold::start(&self.shown)
+            .and_then(|signals| self.beside(new_mode).map(|beside| (beside, signals)));
+        match started {
+            Ok((Ok(temporary), signals)) => {
                 let content = Content::Beside(temporary);
                 Ok(Replacement::new(content, self, None, new_mode, signals))
             }
-            Err(reason) => Err((self, reason)),
-        })
+            Ok((Err(reason), _)) => Err(NotStarted {
+                target: self,
+                reason: Ok(reason),
+            }),
+            Err(error) => Err(NotStarted {
+                target: self,
+                reason: Err(error),
+            }),
+        }
     }
 
     pub(super) fn start_with(

@@ -487,7 +487,7 @@ fn a_file_made_to_be_locked_goes_away_unless_it_becomes_a_table() {
         !waiter.is_finished(),
         "locks of one process exclude each other"
     );
-    let mut new = target.start_beside(0).unwrap().unwrap();
+    let mut new = target.start_beside(0).unwrap();
     new.write_at(0, b"table").unwrap();
     assert!(new.commit().unwrap().is_none());
     assert_eq!(waiter.join().unwrap(), Some(5));

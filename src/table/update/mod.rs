@@ -411,22 +411,19 @@ impl TableUpdater {
                 let build = |entries: &Entries, out: &mut dyn WriteAt| {
                     layout.build(format, &lmdb, entries, out)
                 };
-                match target.protocol() {
-                    Protocol::Rewritten => {
-                        let kept = replace_unless_waited_for(target, mode, entries, build, notify)?;
-                        kept.map_or(Ok(()), |(target, entries)| {
-                            write_changes(format, &path, &target, &entries, &lmdb)
-                        })
-                    }
-                    // Writers of the original take no lock, and `replace` knows what to do.
-                    Protocol::Mapped => {
-                        let build = |entries: &mut Gathered, out: &mut dyn WriteAt| {
-                            entries.build_with(&lmdb, out, build)
-                        };
-                        let entries = Gathered::Memory(entries);
-                        replace(target, mode, entries, build, &lmdb, notify).map(|_| ())
-                    }
+                if target.protocol() == Protocol::Rewritten && target.existing().is_some() {
+                    let kept = replace_unless_waited_for(target, entries, build, notify)?;
+                    return kept.map_or(Ok(()), |(target, entries)| {
+                        write_changes(format, &path, &target, &entries, &lmdb)
+                    });
                 }
+                // Of others nothing can be kept, or writers of the original take no lock, and `replace`
+                // knows what to do.
+                let build = |entries: &mut Gathered, out: &mut dyn WriteAt| {
+                    entries.build_with(&lmdb, out, build)
+                };
+                let entries = Gathered::Memory(entries);
+                replace(target, mode, entries, build, &lmdb, notify).map(|_| ())
             }
             Work::Pages { puts, deletes, .. } if puts.is_empty() && deletes.is_empty() => Ok(()),
             Work::Pages {
@@ -449,9 +446,8 @@ fn write_changes(
     lmdb: &LmdbOptions,
 ) -> Result<()> {
     let in_file = |error: Error| error.in_file(path);
-    let Some(file) = target.existing() else {
-        return Ok(());
-    };
+    let file = target.existing();
+    let file = file.ok_or_else(|| in_file(Error::corrupt("table is gone")))?;
     let old = FormatUpdater::open(format, file, path, StoreMode::AUTO)?;
     let mut gone = Vec::new();
     for pair in old.iter().map_err(in_file)? {

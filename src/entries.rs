@@ -68,8 +68,9 @@ struct Record {
 const REMOVED: u32 = u32::MAX;
 /// With fewer entries it is not worth while to drop replaced ones.
 const COMPACT_MIN: usize = 10_000;
-/// What an entry takes beside its bytes: its record, and either its place in the index, which is
-/// there twice while it grows, or what it is sorted by.
+/// What an entry takes beside its bytes: its record, and one of these: its place in the index, which is
+/// there twice while it grows; what it is sorted by; or what it is settled by, but for many repeated
+/// keys, which take a few bytes more.
 pub(crate) const ENTRY_OVERHEAD: usize = 36;
 /// The most bytes a key or a value can have.
 const LEN_MAX: u64 = u32::MAX as u64 - 1;
@@ -212,7 +213,8 @@ impl Entries {
         self.repeats = HashSet::new();
     }
 
-    /// The memory, in bytes, that the entries take at most until they are sorted.
+    /// The memory, in bytes, that the entries take at most until they are sorted: see
+    /// [`ENTRY_OVERHEAD`].
     #[inline]
     pub(crate) fn memory(&self) -> usize {
         self.arena.len() + ENTRY_OVERHEAD * self.records.len()
@@ -247,8 +249,9 @@ impl Entries {
         self.count -= 1;
     }
 
-    /// Drops the bytes of entries that were replaced, when they are the greater part.
-    fn compact(&mut self) {
+    /// Drops the bytes of entries that were replaced, when they are the greater part. The others get
+    /// new numbers.
+    pub(crate) fn compact(&mut self) {
         if self.records.len() < COMPACT_MIN || self.records.len() < 2 * self.count {
             return;
         }
@@ -256,8 +259,9 @@ impl Entries {
         compact.hasher = self.hasher.clone();
         for (key, value) in self.iter() {
             // They fitted before, so they fit now.
-            let _ = compact.insert_or(OnDuplicate::KeepAll, key, value);
+            let _ = compact.append(key, value);
         }
+        compact.repeats = std::mem::take(&mut self.repeats);
         *self = compact;
     }
 

@@ -41,7 +41,8 @@ impl Entries {
         // Of each key the entry that stays, of those whose hash is the same.
         let mut kept: Vec<u32> = Vec::new();
         let mut present = None;
-        for (hash, number) in shared_hashes(&self.records) {
+        for both in shared_hashes(&self.records) {
+            let (hash, number) = (high(both), low(both));
             if present.replace(hash) != Some(hash) {
                 kept.clear();
             }
@@ -84,8 +85,8 @@ impl Entries {
     }
 }
 
-/// The hash and number of every record whose hash others have, too; ordered by both.
-fn shared_hashes(records: &[Record]) -> Vec<(u32, u32)> {
+/// The hash, in the high half, and the number of every record whose hash others have, too; ordered.
+fn shared_hashes(records: &[Record]) -> Vec<u64> {
     let bits = (records.len() / PART_LEN).max(1).ilog2();
     let part_of = |hash: u32| usize::try_from(u64::from(hash) >> (32 - bits)).unwrap_or(0);
     // A counting sort: first where each part begins, then everything to its place.
@@ -110,44 +111,74 @@ fn shared_hashes(records: &[Record]) -> Vec<(u32, u32)> {
     }
     let (front_ends, back_ends) = ends.split_at(ends.len() / 2);
     let middle = front_ends.last().copied().unwrap_or(0);
-    let (front, back) = all.split_at(middle);
-    let in_front = || shared_in_parts(front, front_ends, 0);
-    let in_back = || shared_in_parts(back, back_ends, middle);
-    let (mut shared, behind) = match records.len() < PARALLEL_MIN {
-        true => (in_front(), in_back()),
-        false => both(in_front, in_back),
+    let (front, back) = all.split_at_mut(middle);
+    let (in_front, in_back) = match records.len() < PARALLEL_MIN {
+        true => (
+            keep_shared(front, front_ends, 0),
+            keep_shared(back, back_ends, middle),
+        ),
+        false => both(
+            || keep_shared(front, front_ends, 0),
+            || keep_shared(back, back_ends, middle),
+        ),
     };
-    shared.extend(behind);
-    shared
+    all.copy_within(middle..middle + in_back, in_front);
+    all.truncate(in_front + in_back);
+    all
 }
 
-/// What shares its hash with others in parts that end at `ends` minus `base`; ordered.
-fn shared_in_parts(all: &[u64], ends: &[usize], base: usize) -> Vec<(u32, u32)> {
-    let mut shared = Vec::new();
+/// Moves what shares its hash with others in parts that end at `ends` minus `base` to the front,
+/// ordered. Returns how many there are. What is behind them is of no use any more.
+fn keep_shared(all: &mut [u64], ends: &[usize], base: usize) -> usize {
     let mut seen = Marks::new();
     let mut seen_twice = Marks::new();
-    let mut candidates = Vec::new();
+    let mut kept = 0;
     let mut start = 0;
     for end in ends {
         let end = end - base;
-        let part = all.get(start..end).unwrap_or_default();
-        start = end;
         seen.clear();
         seen_twice.clear();
-        for both in part {
+        for both in all.get(start..end).unwrap_or_default() {
             if seen.set(high(*both)) {
                 seen_twice.set(high(*both));
             }
         }
-        candidates.clear();
-        candidates.extend(part.iter().filter(|both| seen_twice.is_set(high(**both))));
-        candidates.sort_unstable();
-        let groups = candidates.chunk_by(|a: &u64, b: &u64| high(*a) == high(*b));
-        for group in groups.filter(|group| group.len() > 1) {
-            shared.extend(group.iter().map(|both| (high(*both), low(*both))));
+        // At most as many are kept as were passed.
+        let first = kept;
+        for at in start..end {
+            if let Some(&both) = all.get(at)
+                && seen_twice.is_set(high(both))
+                && let Some(place) = all.get_mut(kept)
+            {
+                *place = both;
+                kept += 1;
+            }
         }
+        start = end;
+        let candidates = all.get_mut(first..kept).unwrap_or_default();
+        candidates.sort_unstable();
+        kept = first + keep_groups(candidates);
     }
-    shared
+    kept
+}
+
+/// Moves what shares its hash with another one to the front. Returns how many there are.
+fn keep_groups(sorted: &mut [u64]) -> usize {
+    let mut kept = 0;
+    let mut before = None;
+    for at in 0..sorted.len() {
+        let Some(&both) = sorted.get(at) else { break };
+        let hash = Some(high(both));
+        let behind = sorted.get(at + 1).map(|both| high(*both));
+        if (hash == before || hash == behind)
+            && let Some(place) = sorted.get_mut(kept)
+        {
+            *place = both;
+            kept += 1;
+        }
+        before = hash;
+    }
+    kept
 }
 
 /// One mark for several hashes each.

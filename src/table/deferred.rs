@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::entries::{Entries, OnDuplicate};
+use crate::entries::{Entries, OnDuplicate, Origin};
+use crate::error::Result;
 use crate::source::Warning;
 use crate::table::ahead::StoredForm;
 use crate::table::notice::Notice;
+use crate::table::postponed::Postponed;
 
 /// From this length of a source on, in bytes, its repeated keys are looked for when all are there.
 pub(super) const DEFER_MIN: u64 = 1 << 20;
@@ -73,6 +75,19 @@ impl Deferred {
             });
         }
         warnings.for_each(|(_, warning)| notify(Notice::Source(warning)));
+        entries.compact();
+    }
+
+    /// Hands over what is to be said, for entries that are going to be the first run.
+    pub(super) fn postpone(self, postponed: &mut Postponed) -> Result<usize> {
+        let run = 0;
+        for (number, key) in self.marks {
+            postponed.mark(Origin { run, number }, &key);
+        }
+        let mut warnings = self.warnings.into_iter();
+        warnings.try_fold(0, |len, (number, warning)| {
+            Ok(len + postponed.warning(Origin { run, number }, &warning)?)
+        })
     }
 }
 

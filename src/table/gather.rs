@@ -174,6 +174,8 @@ struct Runs {
     postponed: Postponed,
     /// What is postponed of this run, in bytes.
     postponed_len: usize,
+    /// Whether it is known already which keys the first run repeats.
+    first_is_settled: bool,
     /// Whether some are lost, because they could not be written.
     is_broken: bool,
 }
@@ -237,7 +239,7 @@ impl<'g> Gatherer<'g> {
             Item::Entry(key, value) => {
                 let checked = self.gathering.format.check_key(self.gathering.lmdb, key);
                 checked.map_err(|error| error.in_file(self.place.path()))?;
-                if self.insert(key, value, notify)? == Some(Inserted::Duplicate) {
+                if self.insert(key, value)? == Some(Inserted::Duplicate) {
                     let key = self.gathering.form.shown(key);
                     notify(self.duplicate(key));
                 }
@@ -253,12 +255,12 @@ impl<'g> Gatherer<'g> {
             deferred.mark(&self.entries, &mark.key);
         }
         if let Some(next) = self.next() {
-            self.postponed(notify, |postponed| {
+            self.postponed(|postponed| {
                 postponed.mark(next, &mark.key);
                 Ok(0)
             })?;
         }
-        if self.insert(&key, &value, notify)? == Some(Inserted::Duplicate) {
+        if self.insert(&key, &value)? == Some(Inserted::Duplicate) {
             notify(self.duplicate(mark.key.clone()));
         }
         Ok(())
@@ -281,7 +283,7 @@ impl<'g> Gatherer<'g> {
                 notify(Notice::Source(warning));
                 Ok(())
             }
-            Some(next) => self.postponed(notify, |postponed| postponed.warning(next, &warning)),
+            Some(next) => self.postponed(|postponed| postponed.warning(next, &warning)),
         }
     }
 
@@ -302,28 +304,19 @@ impl<'g> Gatherer<'g> {
         Some(Origin { run, number })
     }
 
-    fn postponed(
-        &mut self,
-        notify: &mut dyn FnMut(Notice),
-        note: impl FnOnce(&mut Postponed) -> Result<usize>,
-    ) -> Result<()> {
+    fn postponed(&mut self, note: impl FnOnce(&mut Postponed) -> Result<usize>) -> Result<()> {
         let Some(runs) = &mut self.runs else {
             return Ok(());
         };
         runs.is_broken = true;
         runs.postponed_len += note(&mut runs.postponed)?;
         runs.is_broken = false;
-        self.spill_if_full(notify)
+        self.spill_if_full()
     }
 
     /// `None` when nobody knows yet whether the key was there.
     #[inline]
-    fn insert(
-        &mut self,
-        key: &[u8],
-        value: &[u8],
-        notify: &mut dyn FnMut(Notice),
-    ) -> Result<Option<Inserted>> {
+    fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<Option<Inserted>> {
         let inserted = if self.deferred.is_some() || self.runs.is_some() {
             self.entries.append(key, value)?;
             None
@@ -331,27 +324,26 @@ impl<'g> Gatherer<'g> {
             let on_duplicate = self.gathering.on_duplicate;
             Some(self.entries.insert_or(on_duplicate, key, value)?)
         };
-        self.spill_if_full(notify)?;
+        self.spill_if_full()?;
         Ok(inserted)
     }
 
     #[inline]
-    fn spill_if_full(&mut self, notify: &mut dyn FnMut(Notice)) -> Result<()> {
+    fn spill_if_full(&mut self) -> Result<()> {
         let postponed = self.runs.as_ref().map_or(0, |runs| runs.postponed_len);
         if self.entries.memory().saturating_add(postponed) <= self.budget {
             return Ok(());
         }
-        self.spill(notify)
+        self.spill()
     }
 
     /// Makes a run of what is in memory.
     #[cold]
-    fn spill(&mut self, notify: &mut dyn FnMut(Notice)) -> Result<()> {
+    fn spill(&mut self) -> Result<()> {
         if !self.is_asked {
             self.ask();
-            return self.spill_if_full(notify);
+            return self.spill_if_full();
         }
-        self.settle_deferred(notify);
         self.entries.drop_index();
         let runs = match &mut self.runs {
             Some(runs) => runs,
@@ -362,11 +354,17 @@ impl<'g> Gatherer<'g> {
                     return Ok(());
                 };
                 let scratch = Arc::new(scratch);
+                let mut postponed = Postponed::new(Arc::clone(&scratch), self.budget);
+                let first_is_settled = self.deferred.is_none();
+                if let Some(deferred) = self.deferred.take() {
+                    deferred.postpone(&mut postponed)?;
+                }
                 self.runs.insert(Runs {
-                    spool: Spool::new(Arc::clone(&scratch), self.budget, 0),
+                    spool: Spool::new(scratch, self.budget, 0),
                     run: 0,
-                    postponed: Postponed::new(scratch, self.budget),
+                    postponed,
                     postponed_len: 0,
+                    first_is_settled,
                     is_broken: false,
                 })
             }
@@ -426,6 +424,7 @@ impl<'g> Gatherer<'g> {
             mut spool,
             run,
             mut postponed,
+            first_is_settled,
             ..
         }) = runs
         else {
@@ -447,9 +446,9 @@ impl<'g> Gatherer<'g> {
         let mut measure = Measure::new(gathering.format);
         let mut count = 0;
         let mut survivors = sorted()?;
-        // What was repeated in the first run was seen at once.
+        // What the first run repeats was told when it was seen, if it was.
         let mut repeated = |origin: Origin, key: &[u8]| match origin.run {
-            0 => Ok(()),
+            0 if first_is_settled => Ok(()),
             _ => postponed.repeated(origin, key),
         };
         while let Some(entry) = survivors.next(&mut repeated)? {

@@ -12,6 +12,9 @@ use crate::table::compile::{CompileOptions, Source};
 use crate::table::deferred::{DEFER_MIN, Deferred};
 use crate::table::notice::Notice;
 
+/// The least memory, in bytes, that entries take before it is looked which of them stay.
+const DEFERRED_LEN_MIN: usize = 64 << 20;
+
 impl TableUpdater {
     /// Adds the entries of a source. What is done about keys that are there already is told in
     /// `options`; `notify` hears of those whose first entry stays.
@@ -38,6 +41,7 @@ impl TableUpdater {
             form,
             expected: source.len,
             deferred: None,
+            limit: 0,
         };
         let read = for_each(&mut source.entries, source.len, form, &mut |item| {
             addition.item(item, notify)
@@ -62,6 +66,8 @@ struct Addition<'t> {
     expected: Option<u64>,
     /// As long as entries are appended to those in memory.
     deferred: Option<Deferred>,
+    /// The memory, in bytes, from which on it is looked which of them stay.
+    limit: usize,
 }
 
 impl Addition<'_> {
@@ -76,7 +82,12 @@ impl Addition<'_> {
                 if self.deferred.is_some() {
                     self.table.check_key(key)?;
                     if let Work::Whole { entries, .. } = &mut self.table.work {
-                        return entries.append(key, value);
+                        entries.append(key, value)?;
+                        if entries.memory() >= self.limit {
+                            self.settle(notify);
+                            self.defer();
+                        }
+                        return Ok(());
                     }
                 }
                 if !self.table.put(key, value, self.on_duplicate)? {
@@ -106,10 +117,17 @@ impl Addition<'_> {
             return self.table.expect(len);
         }
         self.table.gather_if_many(len)?;
+        self.defer();
+        Ok(())
+    }
+
+    /// Has entries appended from now on, if the table is built anew; as many as are there, or some
+    /// millions of bytes. A source may repeat few keys without end.
+    fn defer(&mut self) {
         if let Work::Whole { entries, .. } = &self.table.work {
             self.deferred = Some(Deferred::new(entries));
+            self.limit = (2 * entries.memory()).max(DEFERRED_LEN_MIN);
         }
-        Ok(())
     }
 
     /// Decides which of the entries that were appended stay. Others are looked at as they come.
@@ -127,5 +145,44 @@ impl Addition<'_> {
             }
         };
         deferred.settle(entries, self.on_duplicate, self.form, &name, &mut tell);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::testing::TestDir;
+    use crate::source::MapSource;
+    use crate::table::FileFormat;
+    use crate::table::update::Missing;
+
+    #[test]
+    fn a_source_that_repeats_few_keys_does_not_fill_the_memory() {
+        let dir = TestDir::new();
+        let missing = Missing::Create { mode: 0o600 };
+        let path = dir.path("t.db");
+        let table = TableUpdater::open(FileFormat::Hash, &path, missing, &mut |_| {});
+        let mut table = table.unwrap();
+        let value = "v".repeat(1000);
+        let text: String = (0..1000)
+            .map(|n| format!("key{} {value}\n", n % 10))
+            .collect();
+        let text = text.repeat(150);
+        let mut source = Source {
+            entries: MapSource::new("t", text.as_bytes(), true),
+            len: Some(DEFER_MIN),
+            mode: 0o600,
+        };
+        let options = CompileOptions {
+            on_duplicate: OnDuplicate::KeepLast,
+            ..CompileOptions::default()
+        };
+        table.add(&mut source, &options, &mut |_| {}).unwrap();
+        let Work::Whole { entries, .. } = &table.work else {
+            panic!("it is built anew");
+        };
+        assert_eq!(entries.len(), 10);
+        assert!(entries.memory() < text.len() / 2, "{}", entries.memory());
+        table.commit(&mut |_| {}).unwrap();
     }
 }

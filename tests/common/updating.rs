@@ -106,6 +106,14 @@ pub(crate) fn assert_deletes<'k, U: Updater>(
     keys: impl IntoIterator<Item = &'k Vec<u8>>,
     at: usize,
 ) {
+    let ops: Vec<Op> = keys.into_iter().cloned().map(Op::Delete).collect();
+    assert_updates::<U>(state, &ops, at);
+}
+
+/// That a file that an interrupted update left can be updated, or that an update of it is refused
+/// with that reason. At each write another interruption must not lose anything either.
+#[track_caller]
+pub(crate) fn assert_updates<U: Updater>(state: &[u8], ops: &[Op], at: usize) {
     let mut update = match U::open(Store::from_bytes(state)) {
         Ok(update) => update,
         Err(error) => {
@@ -121,25 +129,22 @@ pub(crate) fn assert_deletes<'k, U: Updater>(
         Err(error) => panic!("after write {at}: {error}"),
     };
     let mut after = before.clone();
-    let mut gone = Vec::new();
-    for key in keys {
-        let was_there = after.remove(key).is_some();
-        assert_eq!(
-            update.delete(key).unwrap(),
-            was_there,
-            "after write {at}: {} is listed or is not",
-            key.escape_ascii()
-        );
-        gone.push(key);
+    for op in ops {
+        apply(op, &mut update, &mut after);
     }
     let mut recorder = Recorder::new(state.to_vec());
     update.commit(&mut recorder).unwrap();
     assert_holds::<U>(&recorder.file, &after);
     let reader = U::Reader::open(Store::from_bytes(&*recorder.file)).unwrap();
-    for key in gone {
-        assert_eq!(reader.get(key).unwrap(), None, "after write {at}");
+    for op in ops {
+        if let Op::Delete(key) = op
+            && !after.contains_key(key)
+        {
+            assert_eq!(reader.get(key).unwrap(), None, "after write {at}");
+        }
     }
-    for state in recorder.states.iter().step_by(5) {
+    let step = 1 + recorder.states.len() / 20;
+    for state in recorder.states.iter().step_by(step) {
         assert_nothing_lost::<U>(state, &before, &after, at);
     }
 }

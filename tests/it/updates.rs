@@ -11,7 +11,8 @@ use rpostmap::file::store::Store;
 use rpostmap::wire::ByteOrder;
 
 use crate::common::updating::{
-    Model, Op, Recorder, apply, assert_deletes, assert_holds, assert_nothing_lost, build,
+    Model, Op, Recorder, apply, assert_deletes, assert_holds, assert_nothing_lost, assert_updates,
+    build,
 };
 use crate::common::{TestDir, is_root, is_stand_in, set_mode, shout, sorted_lines};
 use crate::fixtures;
@@ -141,6 +142,51 @@ fn an_interruption_may_leave_a_long_key_on_two_pages_of_a_chain() {
             assert_holds::<HashUpdater>(&again, &after);
         }
     }
+}
+
+/// What interruptions leave of updates that move one key to a new page of its chain. The new page
+/// makes the table grow, so copies of keys that moved to another bucket are left as well. Each state
+/// comes with the keys, and the number of writes that were made.
+fn states_with_a_key_on_two_pages() -> Vec<(Vec<u8>, Model, usize)> {
+    // Multiples of 4 all belong to bucket 0 of 4, four keys to a page; every other one moves when
+    // the bucket is split.
+    let before: Model = (0..14).map(|n| (vec![4 * n], vec![b'v'; 111])).collect();
+    let page_size = PageSize::new(512).unwrap();
+    let file = build::<HashUpdater>(&before, page_size, ByteOrder::Little);
+    let mut all = Vec::new();
+    for key in before.keys() {
+        let mut after = before.clone();
+        let mut update = HashUpdater::new(Store::from_bytes(file.clone())).unwrap();
+        // Too long for the page the key is on.
+        let replace = Op::Replace(key.clone(), vec![b'w'; 128]);
+        apply(&replace, &mut update, &mut after);
+        let mut recorder = Recorder::new(file.clone());
+        update.commit(&mut recorder).unwrap();
+        for (at, state) in recorder.states.into_iter().enumerate() {
+            assert_nothing_lost::<HashUpdater>(&state, &before, &after, at);
+            all.push((state, before.clone(), at));
+        }
+    }
+    all
+}
+
+/// A deletion once took the key off its old page together with copies of other keys, and the value
+/// on the new page came to light until that was written too.
+#[test]
+fn a_key_on_two_pages_of_a_chain_keeps_its_value_until_it_is_deleted() {
+    for (state, before, at) in states_with_a_key_on_two_pages() {
+        assert_deletes::<HashUpdater>(&state, before.keys(), at);
+        // Also when the keys are of another bucket by then.
+        let deletes = before.keys().cloned().map(Op::Delete);
+        let ops: Vec<Op> = deletes.chain(growth()).collect();
+        assert_updates::<HashUpdater>(&state, &ops, at);
+    }
+}
+
+/// Enough to share out the pages of each of eight buckets once more.
+fn growth() -> Vec<Op> {
+    let put = |n| Op::Put(vec![1, n], vec![b'x'; 100]);
+    (0..60).map(put).collect()
 }
 
 #[test]

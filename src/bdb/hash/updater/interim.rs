@@ -49,20 +49,29 @@ impl HashUpdater {
         let mut seen = PageSet::new(look.pages.count());
         for (bucket, has_moving) in buckets {
             let mut chain = Chain::new(old, bucket)?;
+            let mut pages = Vec::new();
             while let Some(page) = look.next_page(&mut chain)? {
                 if !has_moving && !self.may_have_copies(&look, bucket, &page)? {
                     continue;
                 }
                 let mut taken = take_apart(&look, bucket, &page, self.function, &mut seen)?;
                 let before = taken.pairs.len();
-                taken.pairs.retain(|pair| !self.deleted.contains(&pair.key));
+                taken.pairs.retain(|pair| !self.leaves(&pair.key, bucket));
                 if taken.changed || taken.pairs.len() != before {
                     let bytes = taken.compose(format, page.prev()?, page.next()?);
-                    interim.push((taken.number, bytes));
+                    pages.push((taken.number, bytes));
                 }
             }
+            // A key may be on two pages; lookups find it on the first.
+            interim.extend(pages.into_iter().rev());
         }
         Ok(interim)
+    }
+
+    /// Whether a deleted key must leave its bucket before the meta page is written. One that stays in
+    /// its bucket until the pages of that are written goes from all pages then, in their order.
+    fn leaves(&self, key: &[u8], bucket: BucketNo) -> bool {
+        self.deleted.contains(key) && self.bucket_of(key) != bucket
     }
 
     /// Whether a page of `bucket` has keys that belong elsewhere. Long ones, which are not on the page,

@@ -11,7 +11,8 @@ use rpostmap::wire::ByteOrder;
 use crate::btree::{is_structure, sample};
 use crate::common::is_ci;
 use crate::common::updating::{
-    Model, Op, Recorder, apply, assert_deletes, assert_holds, assert_nothing_lost, build,
+    Model, Op, Recorder, apply, assert_deletes, assert_holds, assert_nothing_lost, assert_updates,
+    build,
 };
 use crate::fixtures;
 use crate::updates::{key, op, order, page_size, value};
@@ -93,6 +94,11 @@ proptest! {
             }
             for (at, state) in recorder.states.iter().enumerate().step_by(29) {
                 assert_deletes::<BtreeUpdater>(state, before.keys(), at);
+                // The same changes once more, and only what they add.
+                assert_updates::<BtreeUpdater>(state, &batch, at);
+                let added = model.iter().filter(|(key, _)| !before.contains_key(*key));
+                let added = added.map(|(key, value)| Op::Put(key.clone(), value.clone()));
+                assert_updates::<BtreeUpdater>(state, &added.collect::<Vec<_>>(), at);
                 assert_deletes::<BtreeUpdater>(state, model.keys().skip(at % 2).step_by(2), at);
             }
             file = recorder.file;

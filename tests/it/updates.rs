@@ -105,6 +105,11 @@ proptest! {
             }
             for (at, state) in recorder.states.iter().enumerate().step_by(29) {
                 assert_deletes::<HashUpdater>(state, before.keys(), at);
+                // The same changes once more, and only what they add.
+                assert_updates::<HashUpdater>(state, &batch, at);
+                let added = model.iter().filter(|(key, _)| !before.contains_key(*key));
+                let added = added.map(|(key, value)| Op::Put(key.clone(), value.clone()));
+                assert_updates::<HashUpdater>(state, &added.collect::<Vec<_>>(), at);
                 assert_deletes::<HashUpdater>(state, model.keys().skip(at % 2).step_by(2), at);
             }
             file = recorder.file;
@@ -180,6 +185,14 @@ fn a_key_on_two_pages_of_a_chain_keeps_its_value_until_it_is_deleted() {
         let deletes = before.keys().cloned().map(Op::Delete);
         let ops: Vec<Op> = deletes.chain(growth()).collect();
         assert_updates::<HashUpdater>(&state, &ops, at);
+    }
+}
+
+/// A split once put both on one page, where both were listed.
+#[test]
+fn a_key_on_two_pages_of_a_chain_stays_on_one_when_the_table_grows() {
+    for (state, _, at) in states_with_a_key_on_two_pages() {
+        assert_updates::<HashUpdater>(&state, &growth(), at);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Buckets taken apart into pairs, and put together again: what an update works on.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use crate::bdb::hash::function::HashFunction;
 use crate::bdb::hash::look::Look;
@@ -16,6 +17,39 @@ use crate::wire::ByteOrder;
 #[derive(Default)]
 pub(super) struct Bucket {
     pub(super) pages: Vec<ChainPage>,
+}
+
+impl Bucket {
+    /// Takes out pairs whose key is on an earlier page too: lookups find that one. An interrupted
+    /// update, or an old defect of Berkeley DB, can leave a key twice; on one page both would be
+    /// listed, and either be found.
+    pub(super) fn take_copies(&mut self) -> Vec<Pair> {
+        if self.pages.len() < 2 {
+            return Vec::new();
+        }
+        let mut first = HashMap::new();
+        let mut places = Vec::new();
+        for (page_at, page) in self.pages.iter().enumerate() {
+            for (at, pair) in page.pairs.iter().enumerate() {
+                if *first.entry(pair.key.as_slice()).or_insert(page_at) != page_at {
+                    places.push((page_at, at));
+                }
+            }
+        }
+        let mut places = places.into_iter().peekable();
+        let mut copies = Vec::new();
+        for (page_at, page) in self.pages.iter_mut().enumerate() {
+            let before = page.pairs.len();
+            for (at, pair) in std::mem::take(&mut page.pairs).into_iter().enumerate() {
+                match places.next_if_eq(&(page_at, at)) {
+                    Some(_) => copies.push(pair),
+                    None => page.pairs.push(pair),
+                }
+            }
+            page.changed |= page.pairs.len() != before;
+        }
+        copies
+    }
 }
 
 pub(super) struct ChainPage {

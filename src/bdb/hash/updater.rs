@@ -194,7 +194,7 @@ impl HashUpdater {
     /// As [`HashUpdater::put`].
     pub fn delete(&mut self, key: &[u8]) -> Result<bool> {
         let mut found = false;
-        // Old defects of Berkeley DB and interrupted updates can leave a key twice.
+        // Old defects of Berkeley DB can leave a key twice on a page.
         while let Some((bucket, page, at)) = self.find(key)? {
             found = true;
             let pair = self.take(bucket, page, at);
@@ -291,7 +291,8 @@ impl HashUpdater {
         self.buckets.entry(number.0).or_default()
     }
 
-    /// Takes a bucket of the file apart, unless that was done already.
+    /// Takes a bucket of the file apart, unless that was done already. Afterwards a key is on one of
+    /// its pages only.
     fn load(&mut self, number: BucketNo) -> Result<()> {
         if self.buckets.contains_key(&number.0) {
             return Ok(());
@@ -319,7 +320,16 @@ impl HashUpdater {
                 ..ChainPage::new(first)
             });
         }
+        drop(look);
+        let copies = bucket.take_copies();
         self.buckets.insert(number.0, bucket);
+        if !copies.is_empty() {
+            self.changed = true;
+            for pair in copies {
+                self.free_items(&pair)?;
+            }
+            self.drop_empty_pages(number);
+        }
         Ok(())
     }
 
@@ -360,24 +370,15 @@ impl HashUpdater {
         Ok(())
     }
 
-    /// Drops pairs with this key behind the one at `page`, `at`.
+    /// Drops further pairs with this key on its page.
     fn drop_copies(&mut self, bucket: BucketNo, page: usize, at: usize, key: &[u8]) -> Result<()> {
         let mut copies = Vec::new();
-        for (page_at, other) in self.bucket(bucket).pages.iter_mut().enumerate().skip(page) {
-            let mut place = 0;
-            while let Some(found) = other
-                .pairs
-                .iter()
-                .skip(place)
-                .position(|pair| pair.key == key)
-            {
-                place += found;
-                if (page_at, place) == (page, at) {
-                    place += 1;
-                    continue;
+        if let Some(page) = self.bucket(bucket).pages.get_mut(page) {
+            for place in (at + 1..page.pairs.len()).rev() {
+                if page.pairs.get(place).is_some_and(|pair| pair.key == key) {
+                    copies.push(page.pairs.remove(place));
+                    page.changed = true;
                 }
-                copies.push(other.pairs.remove(place));
-                other.changed = true;
             }
         }
         for pair in copies {

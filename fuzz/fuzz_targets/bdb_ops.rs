@@ -21,7 +21,8 @@ mod common {
 
 use common::updater::Updater;
 use common::updating::{
-    Model, Op, Recorder, apply, assert_deletes, assert_holds, assert_nothing_lost, build,
+    Model, Op, Recorder, apply, assert_deletes, assert_holds, assert_nothing_lost, assert_updates,
+    build,
 };
 
 /// More would only make runs slow.
@@ -140,6 +141,9 @@ fn run<U: Updater>(input: &Input) {
         if let Some(state) = recorder.states.get(usize::from(input.interrupted)) {
             let at = usize::from(input.interrupted);
             assert_goes_on::<U>(state, &before, &model);
+            let added = model.iter().filter(|(key, _)| !before.contains_key(*key));
+            let added = added.map(|(key, value)| Op::Put(key.clone(), value.clone()));
+            assert_updates::<U>(state, &added.collect::<Vec<_>>(), at);
             assert_deletes::<U>(state, before.keys().chain(model.keys()), at);
             assert_deletes::<U>(state, before.keys().step_by(2), at);
         }

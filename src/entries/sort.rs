@@ -160,7 +160,7 @@ fn sort_runs(entries: &Entries, all: &mut [Sortable], base: usize, mut runs: Vec
 }
 
 /// As [`divide`] for all entries, on two threads: each sorts a half.
-fn divide_all(entries: &Entries, all: &mut Vec<Sortable>) -> Vec<Run> {
+fn divide_all(entries: &Entries, all: &mut [Sortable]) -> Vec<Run> {
     let first = first_key(entries, all);
     let half = all.len() / 2;
     let (front, back) = all.split_at_mut(half);
@@ -170,19 +170,16 @@ fn divide_all(entries: &Entries, all: &mut Vec<Sortable>) -> Vec<Run> {
     );
     let depth = front_depth.min(back_depth);
     both(
-        || sort_by_step(entries, front, depth),
-        || sort_by_step(entries, back, depth),
+        || take_step(entries, front, depth),
+        || take_step(entries, back, depth),
     );
-    let mut merged = Vec::with_capacity(front.len() + back.len());
-    let mut back = back.iter().peekable();
-    for sortable in front.iter() {
-        while let Some(other) = back.next_if(|other| other.order() < sortable.order()) {
-            merged.push(*other);
-        }
-        merged.push(*sortable);
-    }
-    merged.extend(back);
-    *all = merged;
+    // Halves of what is to come, not of what is there: so nothing must be merged.
+    all.select_nth_unstable_by_key(half, Sortable::order);
+    let (front, back) = all.split_at_mut(half);
+    both(
+        || front.sort_unstable_by_key(Sortable::order),
+        || back.sort_unstable_by_key(Sortable::order),
+    );
     runs_of(all, 0, depth)
 }
 
@@ -199,7 +196,8 @@ fn divide(entries: &Entries, run: &mut [Sortable], start: usize, depth: usize) -
     }
     // What all have in common is passed over in one go, so that every round divides the run.
     let depth = common_len(entries, run, first_key(entries, run), depth);
-    sort_by_step(entries, run, depth);
+    take_step(entries, run, depth);
+    run.sort_unstable_by_key(Sortable::order);
     runs_of(run, start, depth)
 }
 
@@ -221,13 +219,12 @@ fn common_len(entries: &Entries, run: &[Sortable], first: &[u8], depth: usize) -
     common.max(depth)
 }
 
-/// Sorts a run by the bytes from `depth` on, as many as are compared at a time.
-fn sort_by_step(entries: &Entries, run: &mut [Sortable], depth: usize) {
-    for sortable in run.iter_mut() {
+/// Has a run sorted by the bytes from `depth` on, as many as are compared at a time.
+fn take_step(entries: &Entries, run: &mut [Sortable], depth: usize) {
+    for sortable in run {
         let key = key(entries, sortable.number);
         *sortable = Sortable::at(key, depth, sortable.number);
     }
-    run.sort_unstable_by_key(Sortable::order);
 }
 
 /// What is left to sort of a run that begins at `start` and is sorted by the bytes from `depth` on.

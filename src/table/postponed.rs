@@ -71,23 +71,33 @@ impl Postponed {
         self.runs.flush()?;
         for run in 0..self.runs.list_count() {
             let mut records = self.runs.read(run);
+            // Together no longer than the entries of the run.
             let mut notes = Vec::new();
+            let mut texts = Vec::new();
             while records.advance()? {
                 if let Some(Spooled { number, key, value }) = records.record() {
-                    notes.push((number, key == REPEATED, value.to_vec()));
+                    notes.push(Note {
+                        number,
+                        is_repeated: key == REPEATED,
+                        start: texts.len(),
+                    });
+                    texts.extend_from_slice(&u32::try_from(value.len()).unwrap_or(0).to_ne_bytes());
+                    texts.extend_from_slice(value);
                 }
             }
             // Warnings of one place stay in their order.
-            notes.sort_by_key(|&(number, is_repeated, _)| (number, is_repeated));
-            for (number, is_repeated, value) in notes {
-                notify(if is_repeated {
+            notes.sort_unstable();
+            for note in notes {
+                let text = texts.get(note.start..).and_then(text).unwrap_or_default();
+                notify(if note.is_repeated {
+                    let number = note.number;
                     let shown = self.marks.remove(&Origin { run, number });
                     Notice::Duplicate {
                         table: table.to_path_buf(),
-                        key: shown.unwrap_or_else(|| form.shown(&value)),
+                        key: shown.unwrap_or_else(|| form.shown(text)),
                     }
                 } else {
-                    let warning = decode(&value);
+                    let warning = decode(text);
                     Notice::Source(
                         warning.ok_or_else(|| {
                             Error::corrupt("temporary file is not what was written")
@@ -98,6 +108,21 @@ impl Postponed {
         }
         Ok(())
     }
+}
+
+/// Something that is to be said of a run, in the order in which it is said.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Note {
+    number: u32,
+    is_repeated: bool,
+    /// Where its text begins, with its length in front.
+    start: usize,
+}
+
+/// The text that `bytes` begin with.
+fn text(bytes: &[u8]) -> Option<&[u8]> {
+    let (len, text) = bytes.split_first_chunk()?;
+    text.get(..usize::try_from(u32::from_ne_bytes(*len)).ok()?)
 }
 
 /// A warning as bytes: kind, three numbers, the length of its text, the text, the file's name.

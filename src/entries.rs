@@ -249,12 +249,24 @@ impl Entries {
         self.count -= 1;
     }
 
-    /// Drops the bytes of entries that were replaced, when they are the greater part. The others get
-    /// new numbers.
-    pub(crate) fn compact(&mut self) {
-        if self.records.len() < COMPACT_MIN || self.records.len() < 2 * self.count {
-            return;
+    /// Drops replaced entries, when they are the greater part by far.
+    fn compact(&mut self) {
+        if self.records.len() >= COMPACT_MIN && self.records.len() >= 2 * self.count {
+            self.drop_replaced();
         }
+    }
+
+    /// Drops replaced entries, when they take the greater part of the memory. Looks at all to find out.
+    pub(crate) fn compact_all(&mut self) {
+        let live = self.iter().map(|(key, value)| key.len() + value.len());
+        let live = live.sum::<usize>() + ENTRY_OVERHEAD * self.count;
+        if live < self.memory() / 2 {
+            self.drop_replaced();
+        }
+    }
+
+    /// Drops the bytes of entries that were replaced. The others get new numbers.
+    fn drop_replaced(&mut self) {
         let mut compact = Entries::new();
         compact.hasher = self.hasher.clone();
         for (key, value) in self.iter() {

@@ -75,19 +75,21 @@ impl Deferred {
             });
         }
         warnings.for_each(|(_, warning)| notify(Notice::Source(warning)));
-        entries.compact();
+        entries.compact_all();
     }
 
     /// Hands over what is to be said, for entries that are going to be the first run.
-    pub(super) fn postpone(self, postponed: &mut Postponed) -> Result<usize> {
+    pub(super) fn postpone(&self, postponed: &mut Postponed) -> Result<()> {
         let run = 0;
-        for (number, key) in self.marks {
-            postponed.mark(Origin { run, number }, &key);
+        for (number, key) in &self.marks {
+            let number = *number;
+            postponed.mark(Origin { run, number }, key);
         }
-        let mut warnings = self.warnings.into_iter();
-        warnings.try_fold(0, |len, (number, warning)| {
-            Ok(len + postponed.warning(Origin { run, number }, &warning)?)
-        })
+        for (number, warning) in &self.warnings {
+            let number = *number;
+            postponed.warning(Origin { run, number }, warning)?;
+        }
+        Ok(())
     }
 }
 

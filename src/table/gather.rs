@@ -162,6 +162,8 @@ pub(crate) struct Gatherer<'g> {
     budget: usize,
     /// Whether the budget is what there is.
     is_asked: bool,
+    /// Whether there can be no run, so that memory is to be saved otherwise.
+    has_no_scratch: bool,
     runs: Option<Runs>,
     item_count: u64,
 }
@@ -194,6 +196,7 @@ impl<'g> Gatherer<'g> {
             entries,
             budget: asked.map_or(ASK_MIN, budget),
             is_asked: asked.is_some(),
+            has_no_scratch: false,
             runs: None,
             item_count: 0,
         }
@@ -242,6 +245,9 @@ impl<'g> Gatherer<'g> {
                 if self.insert(key, value)? == Some(Inserted::Duplicate) {
                     let key = self.gathering.form.shown(key);
                     notify(self.duplicate(key));
+                }
+                if self.has_no_scratch {
+                    self.settle_deferred(notify);
                 }
                 Ok(())
             }
@@ -351,12 +357,13 @@ impl<'g> Gatherer<'g> {
                 let Some(scratch) = self.place.scratch()? else {
                     // The new table is gathered in memory as well then.
                     self.budget = usize::MAX;
+                    self.has_no_scratch = true;
                     return Ok(());
                 };
                 let scratch = Arc::new(scratch);
                 let mut postponed = Postponed::new(Arc::clone(&scratch), self.budget);
                 let first_is_settled = self.deferred.is_none();
-                if let Some(deferred) = self.deferred.take() {
+                if let Some(deferred) = &self.deferred {
                     deferred.postpone(&mut postponed)?;
                 }
                 self.runs.insert(Runs {
@@ -372,6 +379,8 @@ impl<'g> Gatherer<'g> {
         runs.is_broken = true;
         write_run(&self.entries, runs.run, &mut runs.spool)?;
         runs.is_broken = false;
+        // If it could not be written, it is told of what is in memory.
+        self.deferred = None;
         runs.run += 1;
         runs.postponed_len = 0;
         if runs.run >= runs.spool.list_count_max(self.budget) {
@@ -389,10 +398,11 @@ impl<'g> Gatherer<'g> {
         read: Result<()>,
         notify: &mut dyn FnMut(Notice),
     ) -> Result<(Gathered, usize)> {
+        // With runs, that is what could not become the first.
+        if !matches!(&read, Err(error) if is_interruption(error)) {
+            self.settle_deferred(notify);
+        }
         let Some(runs) = &mut self.runs else {
-            if !matches!(&read, Err(error) if is_interruption(error)) {
-                self.settle_deferred(notify);
-            }
             read?;
             self.entries.drop_index();
             let count = self.entries.len();

@@ -71,7 +71,7 @@ impl Postponed {
         self.runs.flush()?;
         for run in 0..self.runs.list_count() {
             let mut records = self.runs.read(run);
-            // Together no longer than the entries of the run.
+            // Together no longer than the entries of the run, but for a few warnings of the first.
             let mut notes = Vec::new();
             let mut texts = Vec::new();
             while records.advance()? {

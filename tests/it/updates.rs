@@ -216,7 +216,6 @@ fn a_replaced_value_on_an_unsorted_page_leaves_the_page_sorted() {
     }
 }
 
-/// Where no file can be made, many changes are written page by page too: an interruption loses no key.
 /// A table without a byte is none, and yet the only file that the directory takes.
 #[test]
 fn an_empty_table_that_cannot_be_replaced_takes_entries_all_the_same() {
@@ -269,6 +268,7 @@ fn where_no_file_can_be_made_many_changes_are_made_in_place() {
     }
 }
 
+/// Where no file can be made, many changes are written page by page too: an interruption loses no key.
 #[test]
 fn where_the_table_cannot_be_replaced_many_changes_are_made_in_place() {
     if is_stand_in() || !is_root() {

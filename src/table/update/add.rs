@@ -158,31 +158,31 @@ mod tests {
 
     #[test]
     fn a_source_that_repeats_few_keys_does_not_fill_the_memory() {
-        let dir = TestDir::new();
-        let missing = Missing::Create { mode: 0o600 };
-        let path = dir.path("t.db");
-        let table = TableUpdater::open(FileFormat::Hash, &path, missing, &mut |_| {});
-        let mut table = table.unwrap();
-        let value = "v".repeat(1000);
-        let text: String = (0..1000)
-            .map(|n| format!("key{} {value}\n", n % 10))
-            .collect();
-        let text = text.repeat(150);
-        let mut source = Source {
-            entries: MapSource::new("t", text.as_bytes(), true),
-            len: Some(DEFER_MIN),
-            mode: 0o600,
-        };
-        let options = CompileOptions {
-            on_duplicate: OnDuplicate::KeepLast,
-            ..CompileOptions::default()
-        };
-        table.add(&mut source, &options, &mut |_| {}).unwrap();
-        let Work::Whole { entries, .. } = &table.work else {
-            panic!("it is built anew");
-        };
-        assert_eq!(entries.len(), 10);
-        assert!(entries.memory() < text.len() / 2, "{}", entries.memory());
-        table.commit(&mut |_| {}).unwrap();
+        for (value_len, line_count) in [(1_000, 150_000), (100_000, 1_500)] {
+            let dir = TestDir::new();
+            let missing = Missing::Create { mode: 0o600 };
+            let path = dir.path("t.db");
+            let table = TableUpdater::open(FileFormat::Hash, &path, missing, &mut |_| {});
+            let mut table = table.unwrap();
+            let value = "v".repeat(value_len);
+            let text: String = (0..10).map(|n| format!("key{n} {value}\n")).collect();
+            let text = text.repeat(line_count / 10);
+            let mut source = Source {
+                entries: MapSource::new("t", text.as_bytes(), true),
+                len: Some(DEFER_MIN),
+                mode: 0o600,
+            };
+            let options = CompileOptions {
+                on_duplicate: OnDuplicate::KeepLast,
+                ..CompileOptions::default()
+            };
+            table.add(&mut source, &options, &mut |_| {}).unwrap();
+            let Work::Whole { entries, .. } = &table.work else {
+                panic!("it is built anew");
+            };
+            assert_eq!(entries.len(), 10);
+            assert!(entries.memory() < text.len() / 2, "{}", entries.memory());
+            table.commit(&mut |_| {}).unwrap();
+        }
     }
 }

@@ -263,16 +263,10 @@ fn add(
         file: &file,
         prepare: &prepare,
     };
-    let (theirs, ours) = in_turn(options, dir, programs, false, &job);
+    let sides = in_turn(options, dir, programs, false, &job);
     let _ = fs::remove_file(&base);
     let _ = fs::remove_file(&file);
-    report.command(Row {
-        label,
-        skipped: None,
-        theirs,
-        ours,
-        source_len: None,
-    });
+    report.command(row(label, sides));
 }
 
 fn query(
@@ -300,14 +294,7 @@ fn query(
         file: &file,
         prepare: &|| {},
     };
-    let (theirs, ours) = in_turn(options, dir, programs, false, &job);
-    report.command(Row {
-        label,
-        skipped: None,
-        theirs,
-        ours,
-        source_len: None,
-    });
+    report.command(row(label, in_turn(options, dir, programs, false, &job)));
 }
 
 /// Processes that look up one key each.
@@ -334,16 +321,22 @@ fn one_key(
         figures: median(runs),
         file_len: file_len(&file),
     };
-    report.command(Row {
+    let theirs = match theirs.is_empty() {
+        true => Theirs::NotRun,
+        false => Theirs::Took(side(theirs)),
+    };
+    report.command(row(label, (theirs, side(ours))));
+}
+
+/// A row about a command that reads no source.
+fn row(label: String, (theirs, ours): (Theirs, Side)) -> Row {
+    Row {
         label,
         skipped: None,
-        theirs: match theirs.is_empty() {
-            true => Theirs::NotRun,
-            false => Theirs::Took(side(theirs)),
-        },
-        ours: side(ours),
+        theirs,
+        ours,
         source_len: None,
-    });
+    }
 }
 
 /// The least that writing the bytes of the hash table takes.

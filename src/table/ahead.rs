@@ -8,8 +8,9 @@ use crate::key::Fold;
 use crate::source::{EntrySource, Mark, Warning};
 use crate::threads::Pending;
 
-/// From this length in bytes on a source is read on a thread of its own.
-const READ_AHEAD_MIN: u64 = 1 << 20;
+/// From this length in bytes on a source is long: it is read on a thread of its own, and its repeated
+/// keys are looked for when all are there.
+pub(super) const LONG_MIN: u64 = 1 << 20;
 /// Bytes of entries that travel together.
 const BATCH_LEN: usize = 128 * 1024;
 /// How many batches may wait: enough to read on while an old table is read.
@@ -84,7 +85,7 @@ pub(crate) fn for_each<S: EntrySource + Send>(
     form: StoredForm,
     each: &mut dyn FnMut(Item<'_>) -> Result<()>,
 ) -> Result<()> {
-    if len.is_some_and(|len| len >= READ_AHEAD_MIN)
+    if len.is_some_and(|len| len >= LONG_MIN)
         && let Some(result) = read_ahead(source, form, each)
     {
         return result;

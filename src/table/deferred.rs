@@ -11,8 +11,6 @@ use crate::table::ahead::StoredForm;
 use crate::table::notice::Notice;
 use crate::table::postponed::Postponed;
 
-/// From this length of a source on, in bytes, its repeated keys are looked for when all are there.
-pub(super) const DEFER_MIN: u64 = 1 << 20;
 /// What warnings may take, in bytes, until they are said.
 const WARNINGS_LEN_MAX: usize = 4 << 20;
 

@@ -28,8 +28,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file::WriteAt;
 use crate::file::memory::available;
 use crate::source::{Mark, Warning};
-use crate::table::ahead::{Item, Stored, StoredForm};
-use crate::table::deferred::{DEFER_MIN, Deferred};
+use crate::table::ahead::{Item, LONG_MIN, Stored, StoredForm};
+use crate::table::deferred::Deferred;
 use crate::table::file::FileFormat;
 use crate::table::lmdb::LmdbOptions;
 use crate::table::notice::Notice;
@@ -187,7 +187,7 @@ impl<'g> Gatherer<'g> {
         let table = gathering.format.name_in_warnings(place.path());
         let asked = gathering.memory;
         let entries = Entries::new();
-        let is_long = gathering.len.is_some_and(|len| len >= DEFER_MIN);
+        let is_long = gathering.len.is_some_and(|len| len >= LONG_MIN);
         Gatherer {
             gathering,
             place,

@@ -7,9 +7,9 @@ use super::{TableUpdater, Work};
 use crate::entries::OnDuplicate;
 use crate::error::Result;
 use crate::source::{EntrySource, Warning};
-use crate::table::ahead::{Item, Stored, StoredForm, for_each};
+use crate::table::ahead::{Item, LONG_MIN, Stored, StoredForm, for_each};
 use crate::table::compile::{CompileOptions, Source};
-use crate::table::deferred::{DEFER_MIN, Deferred};
+use crate::table::deferred::Deferred;
 use crate::table::notice::Notice;
 
 /// The least memory, in bytes, that entries take before it is looked which of them stay.
@@ -113,7 +113,7 @@ impl Addition<'_> {
 
     /// Goes over to building the table anew when many entries are to come, `len` bytes.
     fn start(&mut self, len: u64) -> Result<()> {
-        if len < DEFER_MIN || !self.table.asked.note_many(self.on_duplicate) {
+        if len < LONG_MIN || !self.table.asked.note_many(self.on_duplicate) {
             return self.table.expect(len);
         }
         self.table.gather_if_many(len)?;
@@ -169,7 +169,7 @@ mod tests {
             let text = text.repeat(line_count / 10);
             let mut source = Source {
                 entries: MapSource::new("t", text.as_bytes(), true),
-                len: Some(DEFER_MIN),
+                len: Some(LONG_MIN),
                 mode: 0o600,
             };
             let options = CompileOptions {

@@ -67,7 +67,7 @@ mod tests {
     use crate::file::testing::TestDir;
 
     #[test]
-    fn a_file_is_synced_as_often_as_asked_or_less() {
+    fn asking_again_and_again_is_no_error() {
         let dir = TestDir::new();
         let mut file = File::create(dir.path("t")).unwrap();
         let ahead = SyncAhead::start(&file).unwrap();

@@ -186,8 +186,10 @@ impl Entries {
         if self.is_all_ascending() && self.is_behind_all(key) {
             self.ascending += 1;
         }
-        // It would lack this one.
-        self.drop_index();
+        if self.index.get().is_some() {
+            // It would lack this one.
+            self.drop_index();
+        }
         self.push(record, key, value);
         Ok(())
     }
